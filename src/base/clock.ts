@@ -1,0 +1,41 @@
+/**
+ * Time as a port. No guarantee of Daybook rests on the wall clock: it only dates messages and TTLs.
+ */
+
+export interface Timer {
+  cancel(): void
+}
+
+export interface Clock {
+  /** Milliseconds that never go back; the origin means nothing. For durations and deadlines. */
+  now(): number
+  /** Milliseconds since 1970. May jump either way. */
+  wallTime(): number
+  /** Calls `fire` once, `delayMs` from now. Any finite delay is right, beyond 2^31 ms too. */
+  setTimer(delayMs: number, fire: () => void): Timer
+  /** Calls `fire` once this turn's callbacks and promises are done, and I/O had its turn. */
+  defer(fire: () => void): void
+}
+
+/** setTimeout fires after 1 ms when its delay is beyond this. */
+const maxTimeoutMs = 2_147_483_647
+
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  wallTime: () => Date.now(),
+  setTimer(delayMs, fire) {
+    let handle: NodeJS.Timeout
+    const arm = (remainingMs: number): void => {
+      const partMs = Math.min(remainingMs, maxTimeoutMs)
+      handle = setTimeout(() => {
+        if (remainingMs > partMs) arm(remainingMs - partMs)
+        else fire()
+      }, partMs)
+      // A timer of ours never keeps the process alive: what must, is an open file, socket or the caller's await.
+      handle.unref()
+    }
+    arm(Math.max(0, delayMs))
+    return { cancel: () => clearTimeout(handle) }
+  },
+  defer: (fire) => void setImmediate(fire),
+}

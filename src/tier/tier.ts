@@ -1,0 +1,29 @@
+/**
+ * The tier port: where a cache's values live for reading. It may forget anything at any time: what is pending lives in
+ * the lanes, and the rest in the store.
+ */
+
+import type { Fields, Position } from '../mutation/mutation.ts'
+
+export interface TierEntry {
+  /** undefined: known to be absent (a delete, or a miss that is remembered). Never handed out without a copy. */
+  readonly value: Fields | undefined
+  /** The newest mutation in it. A reader waits until this is durable. */
+  readonly position: Position
+  /** On the monotonic clock; Infinity where it does not expire. */
+  readonly expiresAt: number
+  /** A shallow copy of the value is a whole one: no field is an object. */
+  readonly flat: boolean
+  readonly bytes: number
+}
+
+export interface Tier {
+  get(key: string): TierEntry | undefined
+  /** Does nothing where an entry with a newer position is there. */
+  put(key: string, entry: TierEntry): void
+  remove(key: string): void
+  clear(): void
+  keys(): IterableIterator<string>
+  readonly entries: number
+  readonly bytes: number
+}
