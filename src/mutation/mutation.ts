@@ -59,7 +59,7 @@ export interface Entry {
    * Entries of one atomic batch that share a lane are adjacent there, and all but the last say so: they go to the
    * store in one transaction, or to the dead letters, together.
    */
-  readonly continues: boolean
+  continues: boolean
   /** When the row is to be deleted (wall clock, ms), for caches with `expire: 'delete'`. */
   readonly expiresAtMs?: number | undefined
   /** The dead letter that this entry retries. Once the entry is in the store, that letter is settled. */

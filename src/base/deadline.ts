@@ -1,0 +1,122 @@
+/**
+ * Waiting that ends: with a deadline, with a signal, or with both.
+ *
+ * However a wait ends, it leaves no timer, no listener and no unhandled rejection behind.
+ */
+
+import { assert } from './assert.ts'
+import type { Clock, Timer } from './clock.ts'
+import { DaybookError } from './errors.ts'
+
+export interface WaitLimits {
+  readonly clock: Clock
+  /** undefined or Infinity: no deadline. */
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  /** Completes "… took longer than 100 ms": what is waited for. */
+  readonly what: string
+  /** Goes into the error, for TIMEOUT and ABORTED alike. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined
+}
+
+/**
+ * The promise's own outcome, unless a limit comes first: then TIMEOUT, or ABORTED with the signal's reason as its cause.
+ * The promise goes on by itself; what becomes of it after that is not reported anywhere.
+ */
+export function waitFor<T>(promise: Promise<T>, limits: WaitLimits): Promise<T> {
+  const { clock, timeoutMs = Infinity, signal, what, details } = limits
+  if (timeoutMs === Infinity && signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      timer?.cancel()
+      signal?.removeEventListener('abort', onAbort)
+    }
+    const onAbort = (): void => {
+      end()
+      reject(abortedError(what, signal?.reason, details))
+    }
+    const onTimeout = (): void => {
+      end()
+      const message = `${what} took longer than ${timeoutMs} ms.`
+      reject(new DaybookError('TIMEOUT', message, { details: { timeoutMs, ...details } }))
+    }
+    const timer: Timer | undefined =
+      timeoutMs === Infinity ? undefined : clock.setTimer(timeoutMs, onTimeout)
+    signal?.addEventListener('abort', onAbort)
+    promise.then(
+      (value) => {
+        end()
+        resolve(value)
+      },
+      (error: Error) => {
+        end()
+        reject(error)
+      },
+    )
+    if (signal?.aborted === true) onAbort()
+  })
+}
+
+/** What every wait throws when its signal is aborted. */
+export function abortedError(
+  what: string,
+  reason: unknown,
+  details: Readonly<Record<string, unknown>> = {},
+): DaybookError {
+  return new DaybookError('ABORTED', `${what} was aborted.`, { cause: reason, details })
+}
+
+/** A promise with its two ends in hand. */
+export class Deferred<T> {
+  readonly promise: Promise<T>
+  readonly resolve: (value: T | PromiseLike<T>) => void
+  readonly reject: (reason: unknown) => void
+
+  constructor() {
+    let ends: Pick<Deferred<T>, 'resolve' | 'reject'> | undefined
+    this.promise = new Promise((resolve, reject) => {
+      ends = { resolve, reject }
+    })
+    assert(ends !== undefined, 'a promise runs its executor at once')
+    this.resolve = ends.resolve
+    this.reject = ends.reject
+  }
+}
+
+/**
+ * A one-slot event: wakes all who wait, or, where nobody does, the next one who will. Several wakes before a wait
+ * count as one, so the waiter must look at all there is to do.
+ */
+export class Wake {
+  readonly #waiting = new Set<() => void>()
+  #awake = false
+
+  wake(): void {
+    if (this.#waiting.size === 0) {
+      this.#awake = true
+      return
+    }
+    for (const end of [...this.#waiting]) end()
+  }
+
+  /** Resolves at a wake, after `timeoutMs` (default: never) or when the signal is aborted. Never rejects. */
+  wait(clock: Clock, timeoutMs = Infinity, signal?: AbortSignal): Promise<void> {
+    if (this.#awake) {
+      this.#awake = false
+      return Promise.resolve()
+    }
+    if (signal?.aborted === true) return Promise.resolve()
+    return new Promise((resolve) => {
+      let timer: Timer | undefined
+      const end = (): void => {
+        timer?.cancel()
+        signal?.removeEventListener('abort', end)
+        this.#waiting.delete(end)
+        resolve()
+      }
+      this.#waiting.add(end)
+      signal?.addEventListener('abort', end)
+      if (timeoutMs !== Infinity) timer = clock.setTimer(timeoutMs, end)
+    })
+  }
+}

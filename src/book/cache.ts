@@ -1,0 +1,669 @@
+/**
+ * A cache: a named, typed keyspace bound to a table. This is what applications use all day.
+ *
+ * A write's promise resolves when the write is as durable as asked for, and rejects with a DaybookError otherwise:
+ * then nothing was acknowledged, and `details.outcome` says 'failed' (it will never be seen), 'pending' (it is in the
+ * journal and will be applied) or 'dead-lettered'. Reads see every acknowledged write at once.
+ */
+
+import { waitFor } from '../base/deadline.ts'
+import { DaybookError, isDaybookError } from '../base/errors.ts'
+import type { Commit } from '../journal/journal.ts'
+import { deletion } from '../mutation/coalesce.ts'
+import { addAmount } from '../mutation/decimal.ts'
+import type { Amount, Amounts, Entry, Fields, FieldValue, Mutation, Position } from '../mutation/mutation.ts'
+import { diagnostics } from '../observe/diagnostics.ts'
+import { canonicalField } from '../store/columns.ts'
+import { canonicalKey } from '../store/key.ts'
+import type { TierEntry } from '../tier/tier.ts'
+import type { Engine, WriteLimits } from './engine.ts'
+import type { Keyspace } from './keyspace.ts'
+import type { Durability } from './options.ts'
+import { storeError } from './store-error.ts'
+import { copyFields } from './value-copy.ts'
+
+/** A string, or for a composite key an array of as many strings as it has columns. */
+export type Key = string | readonly string[]
+
+/** Proof of a write: where it is in the journal, and how far it had come when its promise resolved. */
+export interface Receipt {
+  readonly cache: string
+  readonly key: string
+  readonly lane: number
+  readonly position: number
+  readonly durability: Durability
+}
+
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface WriteOptions {
+  /** Overrides the cache's. */
+  readonly durability?: Durability | undefined
+  /** Gives up waiting (for room, or for the store) when aborted. */
+  readonly signal?: AbortSignal | undefined
+  /** Deadline for waiting. Default: the book's `pressure.waitMs`. */
+  readonly timeoutMs?: number | undefined
+}
+
+export interface SetOptions extends WriteOptions {
+  /** Overrides the cache's. */
+  readonly ttlMs?: number | undefined
+}
+
+export interface IncrementOptions extends WriteOptions {
+  /** false: do not load the value of a key that is not cached; resolves with a receipt. */
+  readonly returning?: boolean | undefined
+}
+
+/** Columns that can be incremented, and by how much. */
+export type Increments<T> = { readonly [Name in keyof T]?: number | bigint | string }
+
+export interface KeyStatus {
+  readonly key: string
+  readonly lane: number
+  readonly cached: boolean
+  /** Acknowledged and not in the store yet. */
+  readonly pending: boolean
+  /** The newest pending mutation; undefined where none is pending. */
+  readonly position: number | undefined
+  /** Ids of the key's dead letters. */
+  readonly deadLetters: readonly string[]
+}
+
+export interface CacheStatus {
+  readonly cache: string
+  readonly table: string
+  readonly entries: number
+  readonly bytes: number
+  readonly hits: number
+  readonly misses: number
+  readonly loads: number
+}
+
+/** What a modification decides to write, given the current value; undefined writes nothing. */
+type Decide = (value: Fields | undefined) => Mutation | undefined
+
+interface Modified {
+  readonly entry: Entry | undefined
+  readonly commit: Commit | undefined
+  readonly before: Fields | undefined
+}
+
+/** Two modifications in a row that lose their place to pressure wait in line; beyond this it is not bad luck. */
+const maxModifyAttempts = 1000
+
+export class Cache<T = Record<string, unknown>> {
+  readonly name: string
+  readonly #engine: Engine
+  /** Describes the table on first use. */
+  readonly #describe: () => Promise<Keyspace>
+  #keyspace: Keyspace | undefined
+  readonly #computing = new Map<string, Promise<T>>()
+
+  /** Use `book.cache(…)`. @internal */
+  constructor(name: string, engine: Engine, describe: () => Promise<Keyspace>) {
+    this.name = name
+    this.#engine = engine
+    this.#describe = describe
+  }
+
+  /**
+   * Resolves once the table has been found and checked, which otherwise happens at first use. Throws
+   * STORE_MISCONFIGURED with what is wrong.
+   */
+  async ready(): Promise<this> {
+    await this.#ready()
+    return this
+  }
+
+  // ── Reading ──
+
+  /** The value, or undefined where there is none. The caller may change what it gets. */
+  async get(key: Key, options?: ReadOptions): Promise<T | undefined> {
+    const keyspace = this.#keyspace ?? (await this.#ready())
+    const canonical = canonicalKey(keyspace.schema, key)
+    const held = keyspace.tier.get(canonical)
+    if (
+      held !== undefined &&
+      held.expiresAt === Infinity &&
+      held.position <= this.#engine.journal.durablePosition
+    ) {
+      keyspace.hits++
+      return this.#copy(keyspace, held)
+    }
+    return this.#getSlowly(keyspace, canonical, options)
+  }
+
+  /** Values by key, as given; keys without a value are left out. Misses are loaded in one query. */
+  async getMany(keys: Iterable<Key>, options?: ReadOptions): Promise<Map<Key, T>> {
+    const wanted = [...keys]
+    const values = await Promise.all(wanted.map((key) => this.get(key, options)))
+    const found = new Map<Key, T>()
+    for (const [at, value] of values.entries()) {
+      if (value !== undefined) found.set(wanted[at] as Key, value)
+    }
+    return found
+  }
+
+  async has(key: Key, options?: ReadOptions): Promise<boolean> {
+    return (await this.get(key, options)) !== undefined
+  }
+
+  /** The value if it is cached, without asking the store and without counting as a use. */
+  async peek(key: Key): Promise<T | undefined> {
+    const keyspace = await this.#ready()
+    const held = keyspace.fresh(canonicalKey(keyspace.schema, key))
+    if (held === undefined) return undefined
+    await this.#durable(held.position)
+    return this.#copy(keyspace, held)
+  }
+
+  // ── Writing ──
+
+  /** The value becomes exactly this. Columns that it leaves out get their default, or null. */
+  async set(key: Key, value: T, options?: SetOptions): Promise<Receipt> {
+    const keyspace = this.#keyspace ?? (await this.#ready())
+    const canonical = canonicalKey(keyspace.schema, key)
+    const checked =
+      keyspace.options.schema === undefined ? value : await this.#validate(keyspace, value)
+    const mutation: Mutation = { kind: 'set', fields: keyspace.codec.row(checked, canonical) }
+    if (keyspace.holding) await keyspace.whenFree(canonical)
+    const ttlMs = options?.ttlMs ?? keyspace.options.ttlMs
+    const entry = keyspace.entry(canonical, mutation, ttlMs)
+    const commit = this.#engine.writer.append([entry])
+    if (commit === undefined) return this.#writeInTurn(keyspace, entry, ttlMs, options)
+    keyspace.appended(entry, ttlMs)
+    if (diagnostics.write.watched) this.#publish(entry)
+    const durability = options?.durability ?? keyspace.options.durability
+    if (durability !== 'journal') return this.#settled(commit, entry, keyspace, options)
+    await commit.done
+    return receiptOf(entry, 'journal')
+  }
+
+  /** Sets several keys; each write stands for itself. Use `book.batch` for all or nothing. */
+  async setMany(values: Iterable<readonly [Key, T]>, options?: SetOptions): Promise<Receipt[]> {
+    return Promise.all([...values].map(([key, value]) => this.set(key, value, options)))
+  }
+
+  /** Changes some columns and leaves the others; inserts the row, over its defaults, where there is none. */
+  async merge(key: Key, fields: Partial<T>, options?: WriteOptions): Promise<Receipt> {
+    const keyspace = this.#keyspace ?? (await this.#ready())
+    const canonical = canonicalKey(keyspace.schema, key)
+    const patch: Mutation = { kind: 'patch', fields: keyspace.codec.patch(fields, canonical), amounts: {} }
+    if (this.#engine.store.capabilities.patches) return this.#write(keyspace, canonical, patch, options)
+    const { entry, commit } = await this.#modify(keyspace, canonical, () => patch, options)
+    return this.#settled(commit as Commit, entry as Entry, keyspace, options)
+  }
+
+  /**
+   * Adds to columns, and resolves with the new value. A row that is not there is inserted, adding to its defaults; NULL
+   * counts as zero. Integer and numeric columns are added to in the database; those of floating point and JSON
+   * fields are computed here from the current value.
+   */
+  async increment(key: Key, amounts: Increments<T>, options?: IncrementOptions & { readonly returning?: true }): Promise<T>
+  async increment(key: Key, amounts: Increments<T>, options: IncrementOptions & { readonly returning: false }): Promise<Receipt>
+  async increment(key: Key, amounts: Increments<T>, options?: IncrementOptions): Promise<T | Receipt> {
+    const keyspace = this.#keyspace ?? (await this.#ready())
+    const canonical = canonicalKey(keyspace.schema, key)
+    const decide = this.#incrementOf(keyspace, canonical, amounts)
+    if (typeof decide !== 'function' && options?.returning === false) {
+      return this.#write(keyspace, canonical, decide, options)
+    }
+    let value: Fields | undefined
+    const { entry, commit } = await this.#modify(
+      keyspace,
+      canonical,
+      (current) => {
+        const mutation = typeof decide === 'function' ? decide(current) : decide
+        value = this.#checkedAfter(keyspace, current, mutation)
+        return mutation
+      },
+      options,
+    )
+    const receipt = await this.#settled(commit as Commit, entry as Entry, keyspace, options)
+    if (options?.returning === false) return receipt
+    return this.#unwrap(keyspace, value as Fields)
+  }
+
+  /**
+   * Reads, computes and writes in one step: no other write of this process comes between. `change` gets a copy of the
+   * current value and returns the new one, or undefined to leave it; it must be synchronous. Resolves with the value.
+   */
+  async update(
+    key: Key,
+    change: (value: T | undefined) => T | undefined,
+    options?: SetOptions,
+  ): Promise<T | undefined> {
+    const keyspace = this.#keyspace ?? (await this.#ready())
+    const canonical = canonicalKey(keyspace.schema, key)
+    let after: Fields | undefined
+    const { entry, commit } = await this.#modify(
+      keyspace,
+      canonical,
+      (current) => {
+        const changed = change(current === undefined ? undefined : this.#unwrap(keyspace, current))
+        after = current
+        if (changed === undefined) return undefined
+        after = keyspace.codec.row(this.#validateNow(keyspace, changed), canonical)
+        return { kind: 'set', fields: after }
+      },
+      options,
+      options?.ttlMs,
+    )
+    if (entry !== undefined) await this.#settled(commit as Commit, entry, keyspace, options)
+    return after === undefined ? undefined : this.#unwrap(keyspace, after)
+  }
+
+  /** Sets the value where there is none. Resolves with whether it did. */
+  async setIfAbsent(key: Key, value: T, options?: SetOptions): Promise<boolean> {
+    const keyspace = this.#keyspace ?? (await this.#ready())
+    const canonical = canonicalKey(keyspace.schema, key)
+    const fields = keyspace.codec.row(await this.#validate(keyspace, value), canonical)
+    const { entry, commit } = await this.#modify(
+      keyspace,
+      canonical,
+      (current) => (current === undefined ? { kind: 'set', fields } : undefined),
+      options,
+      options?.ttlMs,
+    )
+    if (entry === undefined) return false
+    await this.#settled(commit as Commit, entry, keyspace, options)
+    return true
+  }
+
+  /** Deletes the row. Deleting what is not there is no error. */
+  async delete(key: Key, options?: WriteOptions): Promise<Receipt> {
+    const keyspace = this.#keyspace ?? (await this.#ready())
+    return this.#write(keyspace, canonicalKey(keyspace.schema, key), deletion, options)
+  }
+
+  async deleteMany(keys: Iterable<Key>, options?: WriteOptions): Promise<Receipt[]> {
+    return Promise.all([...keys].map((key) => this.delete(key, options)))
+  }
+
+  /** The value; where there is none, the one that `make` makes, which is set. One call makes it for all who wait. */
+  async getOrSet(
+    key: Key,
+    make: () => T | Promise<T>,
+    options?: SetOptions & ReadOptions,
+  ): Promise<T> {
+    const held = await this.get(key, options)
+    if (held !== undefined) return held
+    const keyspace = await this.#ready()
+    const canonical = canonicalKey(keyspace.schema, key)
+    let making = this.#computing.get(canonical)
+    if (making === undefined) {
+      making = this.#make(key, make, options).finally(() => this.#computing.delete(canonical))
+      this.#computing.set(canonical, making)
+    }
+    const made = await waitFor(making, {
+      clock: this.#engine.ports.clock,
+      signal: options?.signal,
+      what: 'Making a value',
+    })
+    return structuredClone(made)
+  }
+
+  /** Forgets the cached value; the next read asks the store. What is pending is not touched. */
+  async invalidate(key: Key): Promise<void> {
+    const keyspace = await this.#ready()
+    keyspace.forget(canonicalKey(keyspace.schema, key))
+  }
+
+  // ── Looking ──
+
+  /**
+   * All keys that have a value, in the store or pending, in no particular order. What is written during the walk may or
+   * may not be in it.
+   */
+  async *keys(options?: ReadOptions): AsyncGenerator<string> {
+    const keyspace = await this.#ready()
+    const pending = await this.#pendingKeys(keyspace)
+    for (const [key, exists] of pending) if (exists) yield key
+    const { store } = this.#engine
+    const pageKeys = 1000
+    let after: string | undefined
+    for (;;) {
+      const signal = options?.signal ?? AbortSignal.timeout(this.#engine.options.loadTimeoutMs)
+      const page = await store
+        .keys(keyspace.schema, this.name, after, pageKeys, { signal })
+        .catch((error: unknown) => {
+          throw storeError(store, error)
+        })
+      for (const key of page) if (!pending.has(key)) yield key
+      if (page.length < pageKeys) return
+      after = page.at(-1)
+    }
+  }
+
+  /** What is known of a key, or of the whole cache. */
+  async status(): Promise<CacheStatus>
+  async status(key: Key): Promise<KeyStatus>
+  async status(key?: Key): Promise<KeyStatus | CacheStatus> {
+    const keyspace = await this.#ready()
+    if (key === undefined) {
+      return {
+        cache: this.name,
+        table: keyspace.schema.table,
+        entries: keyspace.tier.entries,
+        bytes: keyspace.tier.bytes,
+        hits: keyspace.hits,
+        misses: keyspace.misses,
+        loads: keyspace.loader.loads,
+      }
+    }
+    const canonical = canonicalKey(keyspace.schema, key)
+    const { journal, flusher, deadLetters } = this.#engine
+    await this.#durable(journal.lastPosition)
+    const lane = flusher.lanes[keyspace.laneOf(canonical)]
+    await lane?.rebuilding
+    const pending = lane?.pendingOf(this.name, canonical, keyspace.hashOf(canonical), lane.checkpoint)
+    const position = pending?.position === 0 ? undefined : pending?.position
+    return {
+      key: canonical,
+      lane: keyspace.laneOf(canonical),
+      cached: keyspace.fresh(canonical) !== undefined,
+      pending: position !== undefined,
+      position,
+      deadLetters: [...deadLetters.ofKey(this.name, canonical)],
+    }
+  }
+
+  // ── Inside ──
+
+  async #ready(): Promise<Keyspace> {
+    this.#keyspace ??= await this.#describe()
+    return this.#keyspace
+  }
+
+  async #getSlowly(keyspace: Keyspace, key: string, options?: ReadOptions): Promise<T | undefined> {
+    const held = keyspace.fresh(key)
+    if (held !== undefined) {
+      keyspace.hits++
+      if (held.value === undefined) keyspace.negativeHits++
+      this.#refreshAhead(keyspace, key, held)
+      if (await this.#durable(held.position)) return this.#copy(keyspace, held)
+      // The write that it showed did not come to be: look again.
+      return this.#getSlowly(keyspace, key, options)
+    }
+    keyspace.misses++
+    let value: Fields | undefined
+    let position = 0
+    await keyspace.loader.load(
+      key,
+      keyspace.hashOf(key),
+      keyspace.laneOf(key),
+      (current, newest) => {
+        value = current
+        position = newest
+      },
+      options?.signal,
+    )
+    if (!(await this.#durable(position))) return this.#getSlowly(keyspace, key, options)
+    return value === undefined ? undefined : this.#unwrap(keyspace, value)
+  }
+
+  /** Waits until nothing up to `position` can be taken back by a crash. False where it was undone instead. */
+  async #durable(position: Position): Promise<boolean> {
+    const { journal } = this.#engine
+    if (position <= journal.durablePosition) return true
+    try {
+      await journal.whenDurable(position)
+      return true
+    } catch (error) {
+      if (isDaybookError(error, 'JOURNAL_FULL')) return false
+      throw error
+    }
+  }
+
+  #refreshAhead(keyspace: Keyspace, key: string, held: TierEntry): void {
+    const { refreshAheadMs } = keyspace.options
+    if (refreshAheadMs === 0 || held.value === undefined) return
+    if (held.expiresAt - this.#engine.ports.clock.now() > refreshAheadMs) return
+    keyspace.loader
+      .load(key, keyspace.hashOf(key), keyspace.laneOf(key), () => undefined)
+      // The value at hand is good until its end; who reads after that gets the error.
+      .catch(() => undefined)
+  }
+
+  async #write(
+    keyspace: Keyspace,
+    key: string,
+    mutation: Mutation,
+    options: SetOptions | undefined,
+  ): Promise<Receipt> {
+    if (keyspace.holding) await keyspace.whenFree(key)
+    const ttlMs = options?.ttlMs ?? keyspace.options.ttlMs
+    const entry = keyspace.entry(key, mutation, ttlMs)
+    const commit = this.#engine.writer.append([entry])
+    if (commit === undefined) return this.#writeInTurn(keyspace, entry, ttlMs, options)
+    keyspace.appended(entry, ttlMs)
+    if (diagnostics.write.watched) this.#publish(entry)
+    return this.#settled(commit, entry, keyspace, options)
+  }
+
+  async #writeInTurn(
+    keyspace: Keyspace,
+    entry: Entry,
+    ttlMs: number | undefined,
+    options: SetOptions | undefined,
+  ): Promise<Receipt> {
+    const { writer } = this.#engine
+    const limits = this.#limits(keyspace, options)
+    const commit = await writer.whenRoom(
+      { policy: limits.policy, waitMs: limits.timeoutMs, signal: limits.signal },
+      () => {
+        if (keyspace.isHeld(entry.key)) return { done: false }
+        const appended = writer.appendInTurn([entry])
+        if (appended === undefined) return { done: false }
+        keyspace.appended(entry, ttlMs)
+        return { done: true, value: { appended } }
+      },
+    )
+    return this.#settled(commit.appended, entry, keyspace, options, limits.policy === 'through')
+  }
+
+  async #settled(
+    commit: Commit,
+    entry: Entry,
+    keyspace: Keyspace,
+    options: WriteOptions | undefined,
+    through = false,
+  ): Promise<Receipt> {
+    const limits = this.#limits(keyspace, options)
+    const durability = await this.#engine.settle(
+      commit,
+      [entry],
+      through ? { ...limits, durability: 'store' } : limits,
+    )
+    return receiptOf(entry, durability)
+  }
+
+  #limits(keyspace: Keyspace, options: WriteOptions | undefined): WriteLimits {
+    const { pressure } = this.#engine.options
+    return {
+      durability: options?.durability ?? keyspace.options.durability,
+      policy: keyspace.options.pressure ?? pressure.policy,
+      timeoutMs: options?.timeoutMs ?? pressure.waitMs,
+      signal: options?.signal,
+    }
+  }
+
+  /** Decides and appends in the turn in which the value is known to be current. */
+  async #modify(
+    keyspace: Keyspace,
+    key: string,
+    decide: Decide,
+    options: SetOptions | undefined,
+    ttlMs: number | undefined = keyspace.options.ttlMs,
+  ): Promise<Modified> {
+    const { writer } = this.#engine
+    const limits = this.#limits(keyspace, options)
+    for (let attempt = 0; attempt < maxModifyAttempts; attempt++) {
+      if (keyspace.holding) await keyspace.whenFree(key)
+      let result: Modified | undefined
+      await keyspace.withCurrent(
+        key,
+        (before) => {
+          if (keyspace.isHeld(key)) return
+          const decided = decide(before)
+          if (decided === undefined) {
+            result = { entry: undefined, commit: undefined, before }
+            return
+          }
+          const entry = keyspace.entry(key, this.#storable(keyspace, before, decided), ttlMs)
+          const commit = writer.append([entry])
+          if (commit === undefined) return
+          keyspace.appended(entry, ttlMs)
+          if (diagnostics.write.watched) this.#publish(entry)
+          result = { entry, commit, before }
+        },
+        options?.signal,
+      )
+      if (result !== undefined) return result
+      // No room: stand in line, and then decide anew on what the value is by then.
+      await writer.whenRoom(
+        { policy: limits.policy, waitMs: limits.timeoutMs, signal: limits.signal },
+        () => ({ done: true, value: undefined }),
+      )
+    }
+    throw new DaybookError('OVERLOADED', `Key "${key}" did not come to be written under pressure.`)
+  }
+
+  /** A store that knows no patches gets whole rows. */
+  #storable(keyspace: Keyspace, before: Fields | undefined, mutation: Mutation): Mutation {
+    if (mutation.kind !== 'patch' || this.#engine.store.capabilities.patches) return mutation
+    const fields = this.#checkedAfter(keyspace, before, mutation) as Fields
+    return { kind: 'set', fields }
+  }
+
+  /** The value after the mutation; an increment out of the column's range is refused here, before it is acknowledged. */
+  #checkedAfter(keyspace: Keyspace, before: Fields | undefined, mutation: Mutation): Fields | undefined {
+    if (mutation.kind === 'delete') return undefined
+    if (mutation.kind === 'set') return mutation.fields
+    const { schema } = keyspace
+    const after: Record<string, FieldValue> = { ...(before ?? schema.blank), ...mutation.fields }
+    for (const name of Object.keys(mutation.amounts)) {
+      const column = schema.columns.find((other) => other.name === name)
+      const sum = addAmount(after[name] ?? null, mutation.amounts[name] as Amount)
+      after[name] = column === undefined ? sum : canonicalField(column, sum)
+    }
+    return after
+  }
+
+  /** A mutation, or where it takes the current value, the function that makes it. */
+  #incrementOf(keyspace: Keyspace, key: string, given: Increments<T>): Mutation | ((value: Fields | undefined) => Mutation) {
+    const { schema, codec } = keyspace
+    const amounts = new Map<string, unknown>(Object.entries(given as object))
+    const computed = [...amounts.keys()].filter((name) => {
+      const column = schema.columns.find((other) => other.name === name)
+      return column === undefined ? schema.document || schema.rest !== undefined : column.type.kind === 'float'
+    })
+    const added = Object.fromEntries([...amounts].filter(([name]) => !computed.includes(name)))
+    const exact: Amounts = computed.length > 0 && Object.keys(added).length === 0 ? {} : codec.amounts(added)
+    if (computed.length === 0) return { kind: 'patch', fields: {}, amounts: exact }
+    for (const name of computed) {
+      if (typeof amounts.get(name) === 'number' && Number.isFinite(amounts.get(name))) continue
+      throw new DaybookError('INVALID_VALUE', `The increment of "${name}" is a finite number.`, {
+        details: { cache: this.name, column: name },
+      })
+    }
+    return (value) => {
+      const sums: Record<string, unknown> = {}
+      for (const name of computed) {
+        const base = (value ?? schema.blank)[name] ?? 0
+        if (typeof base !== 'number') {
+          throw new DaybookError('INVALID_VALUE', `Field "${name}" is not a number, so it cannot be incremented.`, {
+            details: { cache: this.name, column: name },
+          })
+        }
+        sums[name] = base + (amounts.get(name) as number)
+      }
+      return { kind: 'patch', fields: codec.patch(sums, key), amounts: exact }
+    }
+  }
+
+  async #make(key: Key, make: () => T | Promise<T>, options?: SetOptions): Promise<T> {
+    const made = await make()
+    if (await this.setIfAbsent(key, made, options)) {
+      return (await this.get(key, options)) ?? made
+    }
+    return (await this.get(key, options)) ?? made
+  }
+
+  async #pendingKeys(keyspace: Keyspace): Promise<Map<string, boolean>> {
+    const { journal, flusher } = this.#engine
+    await this.#durable(journal.lastPosition)
+    const pending = new Map<string, boolean>()
+    for (const lane of flusher.lanes) {
+      await lane.rebuilding
+      for await (const entries of journal.read(lane.index, lane.checkpoint, lane.lastPosition)) {
+        for (const entry of entries) {
+          if (entry.cache === keyspace.name) pending.set(entry.key, entry.mutation.kind !== 'delete')
+        }
+      }
+    }
+    return pending
+  }
+
+  async #validate(keyspace: Keyspace, value: T): Promise<T> {
+    const { schema } = keyspace.options
+    if (schema === undefined) return value
+    return outcomeOf<T>(this.name, await schema['~standard'].validate(value))
+  }
+
+  #validateNow(keyspace: Keyspace, value: T): T {
+    const { schema } = keyspace.options
+    if (value instanceof Promise) {
+      throw new DaybookError('INVALID_VALUE', 'The function of `update` must not be async.', {
+        details: { cache: this.name },
+      })
+    }
+    if (schema === undefined) return value
+    const result = schema['~standard'].validate(value)
+    if (result instanceof Promise) {
+      throw new DaybookError('INVALID_VALUE', 'An asynchronous schema cannot check what `update` returns.', {
+        details: { cache: this.name },
+      })
+    }
+    return outcomeOf<T>(this.name, result)
+  }
+
+  #copy(keyspace: Keyspace, held: TierEntry): T | undefined {
+    if (held.value === undefined) return undefined
+    if (!keyspace.schema.document) return copyFields(held.value, held.flat) as T
+    return keyspace.codec.unwrap(copyFields(held.value, held.flat)) as T
+  }
+
+  #unwrap(keyspace: Keyspace, fields: Fields): T {
+    return keyspace.codec.unwrap(copyFields(fields, keyspace.codec.isFlat(fields))) as T
+  }
+
+  #publish(entry: Entry): void {
+    const kind = entry.mutation.kind
+    diagnostics.write.publish(() => ({
+      cache: this.name,
+      kind: kind === 'patch' ? 'merge' : kind,
+      mutations: 1,
+      position: entry.position,
+    }))
+  }
+}
+
+export function receiptOf(entry: Entry, durability: Durability): Receipt {
+  return { cache: entry.cache, key: entry.key, lane: entry.lane, position: entry.position, durability }
+}
+
+function outcomeOf<T>(
+  cache: string,
+  result: { readonly value?: unknown; readonly issues?: readonly { readonly message: string; readonly path?: unknown }[] | undefined },
+): T {
+  if (result.issues === undefined) return result.value as T
+  throw new DaybookError(
+    'INVALID_VALUE',
+    `The value does not fit the schema of cache "${cache}": ${result.issues.map((issue) => issue.message).join('; ')}`,
+    { details: { cache, issues: result.issues } },
+  )
+}

@@ -1,0 +1,69 @@
+/**
+ * Deletes rows whose time is over, for caches with `expire: 'delete'`. Deadlines live in the store, beside the rows, so
+ * they survive restarts; the wall clock decides, and a jump of it moves the deletes, nothing else.
+ */
+
+import type { Timer } from '../base/clock.ts'
+import { reasonOf } from '../base/errors.ts'
+import { deletion } from '../mutation/coalesce.ts'
+import type { Engine } from './engine.ts'
+import type { Keyspace } from './keyspace.ts'
+
+const sweepMs = 1000
+const keysPerSweep = 1000
+
+export class ExpirySweep {
+  readonly #keyspace: Keyspace
+  readonly #engine: Engine
+  readonly #abort = new AbortController()
+  #timer: Timer
+
+  constructor(keyspace: Keyspace, engine: Engine) {
+    this.#keyspace = keyspace
+    this.#engine = engine
+    this.#timer = this.#arm()
+  }
+
+  stop(): void {
+    this.#abort.abort()
+    this.#timer.cancel()
+  }
+
+  #arm(): Timer {
+    const { clock, logger } = this.#engine.ports
+    return clock.setTimer(sweepMs, () => {
+      this.#sweep().then(
+        () => this.#again(),
+        (error: unknown) => {
+          // The rows stay a little longer; whatever keeps the store away is reported by the flusher.
+          logger.debug({ cache: this.#keyspace.name, reason: reasonOf(error) }, 'expired rows were not looked for')
+          this.#again()
+        },
+      )
+    })
+  }
+
+  #again(): void {
+    if (!this.#abort.signal.aborted) this.#timer = this.#arm()
+  }
+
+  async #sweep(): Promise<void> {
+    const { store, ports, flusher, writer, journal } = this.#engine
+    const { name } = this.#keyspace
+    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(this.#engine.options.loadTimeoutMs)])
+    const keys = await store.expired(name, ports.clock.wallTime(), keysPerSweep, { signal })
+    if (journal.lastPosition > journal.durablePosition) await journal.whenDurable(journal.lastPosition)
+    for (const key of keys) {
+      const lane = flusher.lanes[this.#keyspace.laneOf(key)]
+      if (lane === undefined || lane.rebuilding !== undefined) continue
+      // What is pending gives the row a new deadline, or deletes it anyway.
+      const pending = lane.pendingOf(name, key, this.#keyspace.hashOf(key), lane.checkpoint)
+      if (pending.position > 0) continue
+      const entry = this.#keyspace.entry(key, deletion, undefined)
+      const commit = writer.append([entry])
+      if (commit === undefined) return
+      commit.done.catch(() => undefined)
+      this.#keyspace.appended(entry, undefined)
+    }
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * What the engine knows of one cache: its table, its cached values, and how a mutation of a key becomes an entry.
+ *
+ * A value in the tier is exact: it has every mutation of its key that was appended. Where the value is not known, a
+ * mutation that depends on it is only journaled, and the loader puts things together when someone reads.
+ */
+
+import { Deferred } from '../base/deadline.ts'
+import { hashText } from '../base/hash.ts'
+import type { Clock } from '../base/clock.ts'
+import type { FlushTable } from '../flush/flush-table.ts'
+import { applyMutation } from '../mutation/coalesce.ts'
+import { entryHash, laneOf } from '../mutation/entry-hash.ts'
+import { mutationName, type Entry, type Fields, type Mutation, type Position } from '../mutation/mutation.ts'
+import { rowCodec, type RowCodec } from '../store/row.ts'
+import type { TableSchema } from '../store/schema.ts'
+import { MemoryTier } from '../tier/memory-tier.ts'
+import type { Tier, TierEntry } from '../tier/tier.ts'
+import { Loader, type LoaderParts, type Use } from './loader.ts'
+import type { ResolvedCacheOptions } from './options.ts'
+import { estimateBytes } from './value-copy.ts'
+
+/** What an entry in the tier takes besides its fields. */
+const tierOverheadBytes = 120
+
+export class Keyspace implements FlushTable {
+  readonly name: string
+  readonly options: ResolvedCacheOptions
+  readonly schema: TableSchema
+  readonly codec: RowCodec
+  readonly loader: Loader
+  hits = 0
+  misses = 0
+  negativeHits = 0
+  readonly #tier: Tier
+  readonly #clock: Clock
+  readonly #lanes: number
+  readonly #nameHash: number
+  readonly #held = new Map<string, Promise<void>>()
+
+  constructor(
+    name: string,
+    options: ResolvedCacheOptions,
+    schema: TableSchema,
+    lanes: number,
+    parts: LoaderParts,
+  ) {
+    this.name = name
+    this.options = options
+    this.schema = schema
+    this.codec = rowCodec(schema)
+    this.#tier = new MemoryTier(options.maxBytes)
+    this.#clock = parts.clock
+    this.#lanes = lanes
+    this.#nameHash = hashText(name)
+    this.loader = new Loader(name, schema, parts, (key, value, position) => {
+      this.#keep(key, value, position, this.options.ttlMs)
+    })
+  }
+
+  get tier(): Tier {
+    return this.#tier
+  }
+
+  parks(mutation: Mutation): boolean {
+    return this.options.rejection[mutationName(mutation)] === 'park'
+  }
+
+  hashOf(key: string): number {
+    return entryHash(this.#nameHash, key)
+  }
+
+  laneOf(key: string): number {
+    const { routeBy } = this.options
+    return laneOf(routeBy === undefined ? key : routeBy(key), this.#lanes)
+  }
+
+  entry(key: string, mutation: Mutation, ttlMs: number | undefined): Entry {
+    return {
+      position: 0,
+      bytes: 0,
+      lane: this.laneOf(key),
+      cache: this.name,
+      key,
+      hash: this.hashOf(key),
+      mutation,
+      continues: false,
+      expiresAtMs: this.#expiryOf(mutation, ttlMs),
+      retryOf: undefined,
+    }
+  }
+
+  /** Called in the turn of the append: from now on readers see it, once it is durable. */
+  appended(entry: Entry, ttlMs: number | undefined): void {
+    const { key, mutation } = entry
+    if (this.loader.active) this.loader.wrote(entry)
+    switch (mutation.kind) {
+      case 'set':
+        this.#put(key, mutation.fields, entry.position, ttlMs, entry.bytes + tierOverheadBytes)
+        break
+      case 'delete':
+        this.#put(key, undefined, entry.position, this.options.negativeTtlMs, tierOverheadBytes)
+        break
+      case 'patch': {
+        const held = this.fresh(key)
+        if (held === undefined) this.#tier.remove(key)
+        else {
+          const value = applyMutation(held.value, mutation, this.schema.blank) as Fields
+          this.#put(key, value, entry.position, ttlMs, estimateBytes(value) + tierOverheadBytes)
+        }
+      }
+    }
+  }
+
+  /** The tier's entry, unless its time is over. Where the row is to be deleted then, there is no value any more. */
+  fresh(key: string): TierEntry | undefined {
+    const held = this.#tier.get(key)
+    if (held === undefined || held.expiresAt === Infinity) return held
+    if (held.expiresAt > this.#clock.now()) return held
+    if (this.options.expire === 'delete' && held.value !== undefined) {
+      return { ...held, value: undefined, flat: true }
+    }
+    this.#tier.remove(key)
+    return undefined
+  }
+
+  /** Calls `use` with the exact current value, in this turn where it is known, else once it is loaded. */
+  async withCurrent(key: string, use: Use, signal?: AbortSignal): Promise<void> {
+    const held = this.fresh(key)
+    if (held === undefined) {
+      await this.loader.load(key, this.hashOf(key), this.laneOf(key), use, signal)
+    } else use(held.value, held.position)
+  }
+
+  /** True while any key is held: then a write asks `whenFree` first. */
+  get holding(): boolean {
+    return this.#held.size > 0
+  }
+
+  isHeld(key: string): boolean {
+    return this.#held.has(key)
+  }
+
+  async whenFree(key: string): Promise<void> {
+    for (let held = this.#held.get(key); held !== undefined; held = this.#held.get(key)) await held
+  }
+
+  /** Runs `work` while writes of the key wait. */
+  async exclusively<R>(key: string, work: () => Promise<R>): Promise<R> {
+    await this.whenFree(key)
+    const held = new Deferred<void>()
+    this.#held.set(key, held.promise)
+    try {
+      return await work()
+    } finally {
+      this.#held.delete(key)
+      held.resolve()
+    }
+  }
+
+  forget(key: string): void {
+    this.#tier.remove(key)
+  }
+
+  /** Entries appended beyond `durable` will never be. */
+  undone(keys: Iterable<string>, durable: Position): void {
+    for (const key of keys) this.#tier.remove(key)
+    this.loader.undone(durable)
+  }
+
+  #expiryOf(mutation: Mutation, ttlMs: number | undefined): number | undefined {
+    if (this.options.expire !== 'delete' || ttlMs === undefined || mutation.kind === 'delete') return undefined
+    return Math.ceil(this.#clock.wallTime() + ttlMs)
+  }
+
+  #keep(key: string, value: Fields | undefined, position: Position, ttlMs: number | undefined): void {
+    if (value === undefined) {
+      const { negativeTtlMs } = this.options
+      if (negativeTtlMs > 0) this.#put(key, undefined, position, negativeTtlMs, tierOverheadBytes)
+      else this.#tier.remove(key)
+    } else this.#put(key, value, position, ttlMs, estimateBytes(value) + tierOverheadBytes)
+  }
+
+  #put(
+    key: string,
+    value: Fields | undefined,
+    position: Position,
+    ttlMs: number | undefined,
+    bytes: number,
+  ): void {
+    this.#tier.put(key, {
+      value,
+      position,
+      expiresAt: ttlMs === undefined ? Infinity : this.#clock.now() + ttlMs,
+      flat: value === undefined || this.codec.isFlat(value),
+      bytes,
+    })
+  }
+}

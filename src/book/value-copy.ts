@@ -1,0 +1,34 @@
+/** Copies of canonical values: what goes in or comes out may be changed by the caller without changing the cache. */
+
+import type { Fields, FieldValue } from '../mutation/mutation.ts'
+
+export function copyFields(fields: Fields, flat: boolean): Record<string, FieldValue> {
+  if (flat) return { ...fields }
+  const copy: Record<string, FieldValue> = {}
+  for (const name of Object.keys(fields)) copy[name] = copyField(fields[name] as FieldValue)
+  return copy
+}
+
+function copyField(value: FieldValue): FieldValue {
+  if (typeof value !== 'object' || value === null) return value
+  if (value instanceof Uint8Array) return Uint8Array.from(value)
+  if (Array.isArray(value)) return value.map((item) => copyField(item as FieldValue))
+  return copyFields(value as Fields, false)
+}
+
+/** What the fields take in memory, roughly: text by its length, everything else by its slot. */
+export function estimateBytes(fields: Fields): number {
+  let bytes = 100
+  for (const name in fields) bytes += 16 + estimateField(fields[name] as FieldValue)
+  return bytes
+}
+
+function estimateField(value: FieldValue): number {
+  if (typeof value === 'string') return value.length + 16
+  if (typeof value !== 'object' || value === null) return 8
+  if (value instanceof Uint8Array) return value.byteLength + 64
+  if (Array.isArray(value)) {
+    return value.reduce((sum: number, item) => sum + estimateField(item as FieldValue), 32)
+  }
+  return estimateBytes(value as Fields)
+}

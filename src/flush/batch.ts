@@ -1,0 +1,160 @@
+/**
+ * A contiguous range of one lane, coalesced to one mutation per key.
+ *
+ * A batch covers the positions (from, to]. It is built in order, from entries that are durable, and goes to the store
+ * as a whole: the store then equals the journal's prefix up to `to`.
+ */
+
+import { coalesce, isDeterminate } from '../mutation/coalesce.ts'
+import type { Entry, Fields, Mutation, Position } from '../mutation/mutation.ts'
+import type { TableMutations } from '../store/store.ts'
+import type { FlushTable, FlushTables } from './flush-table.ts'
+
+/** What a row costs in memory besides its record: map slots, the row object, the strings' headers. */
+const rowOverheadBytes = 160
+
+/** One more position in a row's `parts`. */
+const positionBytes = 8
+
+/** The coalesced mutation of one key in one batch. */
+export class PendingRow {
+  mutation: Mutation
+  readonly hash: number
+  /** The newest mutation in it. */
+  position: Position
+  /** The mutations that rebuild it from the journal; undefined where `position` alone does. */
+  parts: Position[] | undefined = undefined
+  bytes: number
+  expiresAtMs: number | undefined
+
+  constructor(entry: Entry) {
+    this.mutation = entry.mutation
+    this.hash = entry.hash
+    this.position = entry.position
+    this.bytes = entry.bytes + rowOverheadBytes
+    this.expiresAtMs = entry.expiresAtMs
+  }
+
+  /** Folds a later mutation of the same key in. */
+  fold(entry: Entry, blank: Fields): void {
+    if (isDeterminate(entry.mutation)) {
+      this.parts = undefined
+      this.bytes = entry.bytes + rowOverheadBytes
+    } else if (this.parts === undefined) {
+      this.parts = [this.position, entry.position]
+      this.bytes = Math.max(this.bytes, entry.bytes + rowOverheadBytes) + positionBytes
+    } else {
+      this.parts.push(entry.position)
+      this.bytes += positionBytes
+    }
+    this.mutation = coalesce(this.mutation, entry.mutation, blank)
+    this.position = entry.position
+    this.expiresAtMs = entry.expiresAtMs
+  }
+}
+
+export class Batch {
+  readonly lane: number
+  from: Position
+  /** When its oldest mutation became durable, on the monotonic clock. */
+  readonly startedAt: number
+  to: Position
+  /** The position of its first mutation, which may be well beyond `from`. */
+  first: Position
+  keys = 0
+  bytes = 0
+  mutations = 0
+  /** Dead letters that mutations in it retry. */
+  readonly retries: string[] = []
+  /** The last entry added is not the last of its atomic group: the batch may not end here. */
+  inGroup = false
+  readonly #tables = new Map<string, Map<string, PendingRow>>()
+  #lastCache = ''
+  #lastRows: Map<string, PendingRow> | undefined
+
+  constructor(lane: number, from: Position, startedAt: number) {
+    this.lane = lane
+    this.from = from
+    this.to = from
+    this.first = Infinity
+    this.startedAt = startedAt
+  }
+
+  get empty(): boolean {
+    return this.mutations === 0
+  }
+
+  /** Adds the next mutation of the lane. Returns by how many bytes the batch grew. */
+  add(entry: Entry, blank: Fields): number {
+    const rows = this.#rowsOf(entry.cache)
+    const before = this.bytes
+    const row = rows.get(entry.key)
+    if (row === undefined) {
+      const fresh = new PendingRow(entry)
+      rows.set(entry.key, fresh)
+      this.keys++
+      this.bytes += fresh.bytes
+    } else {
+      this.bytes -= row.bytes
+      row.fold(entry, blank)
+      this.bytes += row.bytes
+    }
+    if (this.mutations === 0) this.first = entry.position
+    this.mutations++
+    this.to = entry.position
+    this.inGroup = entry.continues
+    if (entry.retryOf !== undefined) this.retries.push(entry.retryOf)
+    return this.bytes - before
+  }
+
+  get(cache: string, key: string): PendingRow | undefined {
+    return this.#tables.get(cache)?.get(key)
+  }
+
+  caches(): IterableIterator<string> {
+    return this.#tables.keys()
+  }
+
+  *rows(): Generator<PendingRow> {
+    for (const rows of this.#tables.values()) yield* rows.values()
+  }
+
+  *entries(): Generator<[cache: string, key: string, row: PendingRow]> {
+    for (const [cache, rows] of this.#tables) {
+      for (const [key, row] of rows) yield [cache, key, row]
+    }
+  }
+
+  /**
+   * What the store is to write: parents before children, and sorted by key within a table, so that two transactions
+   * of whatever writer take their row locks in one order.
+   */
+  tables(tables: FlushTables): TableMutations[] {
+    const result: TableMutations[] = []
+    for (const [cache, rows] of this.#tables) {
+      const { schema } = tables.get(cache) as FlushTable
+      const keys = [...rows.keys()].sort()
+      result.push({
+        cache,
+        schema,
+        rows: keys.map((key) => {
+          const row = rows.get(key) as PendingRow
+          return { key, mutation: row.mutation, expiresAtMs: row.expiresAtMs }
+        }),
+      })
+    }
+    return result.sort((a, b) => a.schema.rank - b.schema.rank || (a.cache < b.cache ? -1 : 1))
+  }
+
+  #rowsOf(cache: string): Map<string, PendingRow> {
+    if (this.#lastRows !== undefined && cache === this.#lastCache) return this.#lastRows
+    let rows = this.#tables.get(cache)
+    if (rows === undefined) {
+      rows = new Map()
+      this.#tables.set(cache, rows)
+    }
+    this.#lastCache = cache
+    this.#lastRows = rows
+    return rows
+  }
+}

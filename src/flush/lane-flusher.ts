@@ -1,0 +1,520 @@
+/**
+ * Drains one lane into the store: the only writer of the lane's checkpoint.
+ *
+ * One batch is in flight at a time. States:
+ *
+ * - `idle`: nothing is pending.
+ * - `lingering`: the open batch coalesces until its oldest mutation is `delayMs` old, or someone asks.
+ * - `flushing`: a transaction is under way.
+ * - `waiting`: the store is away, or a conflict or rate limit asks for a pause. Attempts are not counted down.
+ * - `parents`: a row's parent may be in another lane; goes on when the others have passed the row's position.
+ * - `paused`, `halted`: by the user, and by an error that someone must mend. `fenced` is for good.
+ *
+ * After any error the transaction is given up and the next attempt begins with the locked checkpoint, which tells
+ * what became of the one before. No outcome is guessed:
+ *
+ *     checkpoint = batch.from   nothing of it is in the store: apply it
+ *     checkpoint = batch.to     the commit that was in doubt has happened: go on
+ *     anything else             the database went back in time, or a part was committed: rebuild from the journal
+ */
+
+import { AssertionError, assert } from '../base/assert.ts'
+import type { Timer } from '../base/clock.ts'
+import { Deferred, Wake } from '../base/deadline.ts'
+import { DaybookError, isDaybookError, reasonOf } from '../base/errors.ts'
+import type { Entry, Position } from '../mutation/mutation.ts'
+import type { StoreFailure, StoreTransaction } from '../store/store.ts'
+import type { Batch } from './batch.ts'
+import { applyCarefully, unitsOf, type CarefulResult, type Verdict } from './careful.ts'
+import type { FlushContext } from './flusher.ts'
+import type { Lane } from './lane.ts'
+import { retryDelayMs } from './retry.ts'
+
+export type LaneState =
+  | 'idle'
+  | 'lingering'
+  | 'flushing'
+  | 'waiting'
+  | 'parents'
+  | 'paused'
+  | 'halted'
+  | 'fenced'
+  | 'closed'
+
+/** Mutations that are looked at one by one in a careful transaction; bounds its memory. */
+const carefulMutations = 4096
+/** A lane that waits for parents looks again after this long at the latest. */
+const parentsLookMs = 1000
+
+export class LaneFlusher {
+  readonly lane: Lane
+  state: LaneState = 'idle'
+  attempt = 0
+  readonly #context: FlushContext
+  readonly #wake = new Wake()
+  readonly #abort = new AbortController()
+  #done: Promise<void> = Promise.resolve()
+  /** Someone waits for everything up to here. */
+  #demanded: Position = 0
+  /** Nothing is tried before this, on the monotonic clock. */
+  #notBefore = 0
+  /** Up to here the range is applied carefully: the store refused something in it. */
+  #carefulUntil: Position = 0
+  #carefulMutations = carefulMutations
+  /** A careful chunk that is in flight, with its entries, kept across attempts. */
+  #chunk: { readonly batch: Batch; readonly entries: readonly Entry[] } | undefined
+  /** An idle lane tells the store of this position, so that the journal can be trimmed. */
+  #skipTo: Position = 0
+  /** Someone has seen the store at an older checkpoint than this lane's. */
+  #verifying: Deferred<void> | undefined
+
+  constructor(lane: Lane, context: FlushContext) {
+    this.lane = lane
+    this.#context = context
+  }
+
+  start(): void {
+    this.#done = this.#run()
+  }
+
+  wake(): void {
+    this.#wake.wake()
+  }
+
+  /** Flushes up to `position` without waiting for the delay. */
+  demand(position: Position): void {
+    if (position <= this.#demanded || this.lane.passed(position)) return
+    this.#demanded = position
+    this.#wake.wake()
+  }
+
+  /** See `#skipTo`. */
+  offerSkip(position: Position): void {
+    this.#skipTo = position
+    this.#wake.wake()
+  }
+
+  /** Compares the checkpoints before anything else is flushed. */
+  verify(): Promise<void> {
+    this.#verifying ??= new Deferred()
+    this.#wake.wake()
+    return this.#verifying.promise
+  }
+
+  /** The store may be tried again at once, after a pause or a mended configuration. */
+  retryNow(): void {
+    this.#notBefore = 0
+    this.#wake.wake()
+  }
+
+  /** Ends the loop. A transaction under way is aborted; the journal has what it held. */
+  async stop(): Promise<void> {
+    this.#abort.abort(new DaybookError('CLOSED', 'The daybook is closing.'))
+    this.#wake.wake()
+    await this.#done
+    this.#verifying?.reject(new DaybookError('CLOSED', 'The daybook was closed.'))
+    this.state = 'closed'
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#abort.signal.aborted) {
+      const delayMs = this.#untilDueMs()
+      if (delayMs > 0) await this.#wake.wait(this.#context.clock, delayMs, this.#abort.signal)
+      else await this.#step()
+    }
+  }
+
+  /** How long to sleep, and, as its side, the state in which this lane sleeps. */
+  #untilDueMs(): number {
+    const { context, lane } = { context: this.#context, lane: this.lane }
+    const now = context.clock.now()
+    if (context.stopReason !== undefined) {
+      this.state = context.stopReason
+      return Infinity
+    }
+    if (this.#verifying !== undefined && now >= this.#notBefore) return 0
+    if (lane.empty) {
+      this.state = 'idle'
+      return this.#skipTo > lane.checkpoint ? 0 : Infinity
+    }
+    if (now < this.#notBefore) {
+      this.state = this.state === 'parents' ? 'parents' : 'waiting'
+      return this.#notBefore - now
+    }
+    if (!lane.passed(this.#demanded)) return 0
+    const delayMs = lane.dueAt - now
+    if (delayMs > 0) this.state = 'lingering'
+    return delayMs
+  }
+
+  async #step(): Promise<void> {
+    const { breaker } = this.#context
+    try {
+      if (!breaker.allow()) {
+        this.state = 'waiting'
+        await breaker.whenAllowed(this.#abort.signal)
+        // Paused or halted meanwhile: the next turn of the loop looks again.
+        if (this.#context.stopReason !== undefined) {
+          breaker.abandoned()
+          return
+        }
+      }
+      this.state = 'flushing'
+      if (this.#verifying !== undefined) await this.#verify(this.#verifying)
+      else if (this.lane.empty) await this.#skip()
+      else if (this.lane.checkpoint < this.#carefulUntil) await this.#flushCarefully()
+      else await this.#flush()
+      breaker.succeeded()
+    } catch (error) {
+      this.#failed(error)
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const { context, lane } = { context: this.#context, lane: this.lane }
+    const batch = await lane.take()
+    if (batch === undefined) return
+    const declared = [...batch.caches()].every((cache) => context.tables.has(cache))
+    if (!declared || this.#needsCare(batch)) {
+      this.#beCareful(batch)
+      return
+    }
+    await this.#rateLimited(batch.keys)
+    const tables = batch.tables(context.tables)
+    const startedAt = context.clock.now()
+    const transaction = await context.store.begin(
+      lane.index,
+      { careful: false },
+      { signal: this.#abort.signal },
+    )
+    try {
+      if (!(await this.#isNext(transaction, batch))) return
+      await transaction.write(tables)
+      await transaction.commit(batch.to)
+    } catch (error) {
+      await transaction.rollback()
+      throw error
+    }
+    this.#committed(batch, batch.keys, startedAt)
+  }
+
+  /** A key has dead letters that a mutation in the batch may have to queue behind, or the batch retries some. */
+  #needsCare(batch: Batch): boolean {
+    if (batch.retries.length > 0) return true
+    const { deadLetters } = this.#context
+    if (deadLetters.count === 0) return false
+    for (const [cache, key] of batch.entries()) {
+      if (deadLetters.ofKey(cache, key).length > 0) return true
+    }
+    return false
+  }
+
+  #beCareful(batch: Batch): void {
+    this.#carefulUntil = batch.to
+    this.#carefulMutations = carefulMutations
+    this.lane.spillFlushing()
+  }
+
+  async #flushCarefully(): Promise<void> {
+    const { context, lane } = { context: this.#context, lane: this.lane }
+    const chunk = await this.#takeChunk()
+    if (chunk === undefined) return
+    const { batch, entries } = chunk
+    const units = unitsOf(entries)
+    await this.#rateLimited(batch.keys)
+    const startedAt = context.clock.now()
+    const transaction = await context.store.begin(
+      lane.index,
+      { careful: true },
+      { signal: this.#abort.signal },
+    )
+    let result: CarefulResult
+    let reached: Position
+    try {
+      if (!(await this.#isNext(transaction, batch))) return
+      result = await applyCarefully(units, transaction, {
+        tables: context.tables,
+        lane: lane.index,
+        startedAt,
+        classify: (error) => context.store.classify(error),
+        blocking: (cache, key) => context.deadLetters.ofKey(cache, key),
+        parentsArrived: (position) => context.passedElsewhere(lane, position),
+      })
+      const last = units[result.units - 1]?.at(-1)
+      if (last === undefined) {
+        await transaction.rollback()
+        this.#waitForParents(result.waitsForParent as Position)
+        return
+      }
+      reached = result.units === units.length ? batch.to : last.position
+      // Durable before the checkpoint passes them: a crash in between decides them again, and withdraws these.
+      await context.deadLetters.add(await context.lettersOf(result.verdicts))
+      await context.deadLetters.settle(result.settled, 'retried')
+      await context.deadLetters.supersede(result.superseded)
+      await transaction.commit(reached)
+    } catch (error) {
+      await transaction.rollback()
+      if (context.store.classify(error).kind === 'rejected') await this.#rejectedAtCommit(chunk, error)
+      else throw error
+      return
+    }
+    this.#chunk = undefined
+    if (reached === batch.to) this.#committed(batch, batch.keys, startedAt)
+    else {
+      await lane.rebuild(reached)
+      this.#applied(lane.checkpoint)
+    }
+    this.#buried(result.verdicts)
+    if (result.waitsForParent !== undefined) this.#waitForParents(result.waitsForParent)
+  }
+
+  /** The next piece of the careful range, with its entries. */
+  async #takeChunk(): Promise<{ batch: Batch; entries: readonly Entry[] } | undefined> {
+    for (;;) {
+      const entries: Entry[] = []
+      const batch = await this.lane.take({
+        maxMutations: this.#carefulMutations,
+        upTo: this.#carefulUntil,
+        keep: entries,
+      })
+      if (batch === undefined) return undefined
+      if (batch === this.#chunk?.batch) return this.#chunk
+      if (entries.length > 0) {
+        this.#chunk = { batch, entries }
+        return this.#chunk
+      }
+      // It was in memory, coalesced: its entries have to be read from the journal.
+      this.lane.spillFlushing()
+    }
+  }
+
+  /**
+   * A deferred constraint speaks at the commit, where it cannot say which row it means: smaller chunks find it, down
+   * to the one mutation.
+   */
+  async #rejectedAtCommit(
+    chunk: { readonly batch: Batch; readonly entries: readonly Entry[] },
+    error: unknown,
+  ): Promise<void> {
+    const units = unitsOf(chunk.entries)
+    this.#chunk = undefined
+    if (units.length > 1) {
+      this.lane.spillFlushing()
+      this.#carefulMutations = Math.ceil(chunk.entries.length / 2)
+      return
+    }
+    const failure = this.#context.store.classify(error)
+    const transaction = await this.#context.store.begin(
+      this.lane.index,
+      { careful: true },
+      { signal: this.#abort.signal },
+    )
+    try {
+      if (!(await this.#isNext(transaction, chunk.batch))) return
+      const verdicts = chunk.entries.map(
+        (entry): Verdict => ({
+          entry,
+          id: this.#context.idOf(entry),
+          reason: 'rejected',
+          behind: undefined,
+          failure,
+          group: undefined,
+        }),
+      )
+      await this.#context.deadLetters.add(await this.#context.lettersOf(verdicts))
+      await this.#context.deadLetters.settle(chunk.batch.retries, 'retried')
+      await transaction.commit(chunk.batch.to)
+      this.#committed(chunk.batch, 0, this.#context.clock.now())
+      this.#buried(verdicts)
+    } catch (second) {
+      await transaction.rollback()
+      throw second
+    }
+  }
+
+  /**
+   * Whether the locked checkpoint stands just before the batch. Where it does not, the transaction is rolled back and
+   * the lane is brought in line with the store.
+   */
+  async #isNext(transaction: StoreTransaction, batch: Batch): Promise<boolean> {
+    const { position } = transaction.checkpoint
+    if (position === batch.from) return true
+    await transaction.rollback()
+    const { lane } = this
+    if (position === batch.to) {
+      this.#chunk = undefined
+      this.#committed(batch, batch.keys, this.#context.clock.now())
+      return false
+    }
+    if (position > lane.lastPosition) {
+      throw new DaybookError(
+        'JOURNAL_GAP',
+        `The store has lane ${lane.index} at position ${position}, beyond the journal's ${lane.lastPosition}.`,
+        {
+          details: { lane: lane.index, checkpoint: position, lastPosition: lane.lastPosition },
+          hint: 'Another copy of this journal has written to the store; find it before you go on.',
+        },
+      )
+    }
+    await this.#rebuild(position)
+    return false
+  }
+
+  async #rebuild(position: Position): Promise<void> {
+    const { lane } = this
+    const before = lane.checkpoint
+    this.#chunk = undefined
+    await lane.rebuild(position)
+    if (position < before) await this.#context.wentBack(lane, before)
+    else this.#applied(position)
+  }
+
+  /** Tells the store of a durable position while nothing is pending, so that the journal can let go of it. */
+  async #skip(): Promise<void> {
+    const { context, lane } = { context: this.#context, lane: this.lane }
+    const target = this.#skipTo
+    this.#skipTo = 0
+    const transaction = await context.store.begin(
+      lane.index,
+      { careful: false },
+      { signal: this.#abort.signal },
+    )
+    try {
+      const { position } = transaction.checkpoint
+      if (position !== lane.checkpoint) {
+        await transaction.rollback()
+        if (position < lane.checkpoint) await this.#rebuild(position)
+        return
+      }
+      await transaction.commit(target)
+    } catch (error) {
+      await transaction.rollback()
+      throw error
+    }
+    lane.skipTo(target)
+    this.#applied(target)
+  }
+
+  async #verify(verifying: Deferred<void>): Promise<void> {
+    const { lane } = this
+    const transaction = await this.#context.store.begin(
+      lane.index,
+      { careful: false },
+      { signal: this.#abort.signal },
+    )
+    const { position } = transaction.checkpoint
+    await transaction.rollback()
+    if (position < lane.checkpoint) await this.#rebuild(position)
+    this.#verifying = undefined
+    verifying.resolve()
+  }
+
+  async #rateLimited(rows: number): Promise<void> {
+    const delayMs = this.#context.rateLimit.delayMs(rows)
+    if (delayMs <= 0) return
+    this.state = 'waiting'
+    await new Promise<void>((resolve) => {
+      let timer: Timer | undefined
+      const end = (): void => {
+        timer?.cancel()
+        this.#abort.signal.removeEventListener('abort', end)
+        resolve()
+      }
+      timer = this.#context.clock.setTimer(delayMs, end)
+      this.#abort.signal.addEventListener('abort', end)
+    })
+    this.#abort.signal.throwIfAborted()
+    this.state = 'flushing'
+  }
+
+  #waitForParents(position: Position): void {
+    this.state = 'parents'
+    this.#notBefore = this.#context.clock.now() + parentsLookMs
+    this.#context.demandElsewhere(this.lane, position)
+  }
+
+  #committed(batch: Batch, rows: number, startedAt: number): void {
+    this.lane.advance(batch)
+    this.attempt = 0
+    this.#context.flushed(batch, rows, this.#context.clock.now() - startedAt)
+    this.#applied(batch.to)
+  }
+
+  #applied(position: Position): void {
+    this.#context.applied(this.lane, position)
+  }
+
+  #buried(verdicts: readonly Verdict[]): void {
+    if (verdicts.length > 0) this.#context.buried(verdicts)
+  }
+
+  #failed(error: unknown): void {
+    const { context } = { context: this.#context }
+    if (this.#abort.signal.aborted) {
+      context.breaker.abandoned()
+      return
+    }
+    if (error instanceof AssertionError || isOurs(error)) {
+      context.breaker.abandoned()
+      this.#failedHere(error)
+      return
+    }
+    const failure = context.store.classify(error)
+    switch (failure.kind) {
+      case 'outage':
+        context.breaker.failed(failure)
+        this.#retryAfter(0, failure)
+        break
+      case 'conflict':
+        context.breaker.succeeded()
+        this.#retryAfter(retryDelayMs(this.attempt + 1, context.retry, context.random), failure)
+        break
+      case 'rejected': {
+        context.breaker.succeeded()
+        const batch = this.lane.flushing
+        assert(batch !== undefined, 'a row was rejected without a batch in flight')
+        this.#beCareful(batch)
+        break
+      }
+      case 'misconfigured':
+        context.breaker.succeeded()
+        context.halt(this.lane, failure, error)
+        break
+      case 'fenced':
+        context.breaker.succeeded()
+        context.fence(error)
+        break
+    }
+  }
+
+  /** Errors that are not the store's: the journal's, the dead letters', a cache that is not declared. */
+  #failedHere(error: unknown): void {
+    const code = error instanceof DaybookError ? error.code : 'ASSERTION'
+    const failure: StoreFailure = { kind: 'misconfigured', code, message: reasonOf(error), known: true }
+    if (isDaybookError(error, 'INVALID_STATE') || isDaybookError(error, 'DEAD_LETTERS_FULL')) {
+      this.#retryAfter(retryDelayMs(this.attempt + 1, this.#context.retry, this.#context.random), failure)
+      this.#context.stuck(this.lane, failure)
+    } else this.#context.halt(this.lane, failure, error)
+  }
+
+  #retryAfter(delayMs: number, failure: StoreFailure): void {
+    this.attempt++
+    this.state = 'waiting'
+    this.#notBefore = this.#context.clock.now() + delayMs
+    this.#context.retrying(this.lane, this.attempt, delayMs, failure)
+  }
+}
+
+const ourCodes = new Set<string>([
+  'JOURNAL_GAP',
+  'JOURNAL_CORRUPT',
+  'JOURNAL_FAILED',
+  'JOURNAL_FULL',
+  'INVALID_STATE',
+  'DEAD_LETTERS_FULL',
+  'CLOSED',
+])
+
+function isOurs(error: unknown): boolean {
+  return isDaybookError(error) && ourCodes.has(error.code)
+}

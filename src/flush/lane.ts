@@ -1,0 +1,493 @@
+/**
+ * One ordered stream of mutations that are durable in the journal and not yet in the store.
+ *
+ *     checkpoint                                                              lastPosition
+ *         │ flushing │ queue[0] │ queue[1] … │ open                                │
+ *         └──────────┴──────────┴────────────┴─────────────────────────────────────┘
+ *           in flight   sealed batches, or     coalesces what comes
+ *                       spilled ranges
+ *
+ * Ranges touch: each begins where the one before it ends. A *spilled range* has left memory: the journal has its
+ * mutations, and the index tells which of them belong to a key. Recovery and a database that went back in time use
+ * the same form, so there is one way in which pending mutations come back.
+ *
+ * All methods but `take` and `rebuild` are synchronous: between two awaits of anyone the lane is consistent.
+ */
+
+import { assert } from '../base/assert.ts'
+import type { Clock } from '../base/clock.ts'
+import { DaybookError } from '../base/errors.ts'
+import type { Journal } from '../journal/journal.ts'
+import { applyMutation, isDeterminate } from '../mutation/coalesce.ts'
+import type { Entry, Fields, Mutation, Position } from '../mutation/mutation.ts'
+import { Batch, type PendingRow } from './batch.ts'
+import type { FlushTables } from './flush-table.ts'
+import { SpillIndex } from './spill-index.ts'
+
+export interface LaneLimits {
+  readonly delayMs: number
+  readonly maxKeys: number
+  readonly maxBytes: number
+}
+
+/** Pending mutations that are only in the journal: (from, to]. */
+class SpilledRange {
+  from: Position
+  to: Position
+  /** No mutation of the range is below this; a lower bound once part of the range was taken. */
+  first: Position
+  mutations: number
+  bytes: number
+  readonly startedAt: number
+
+  constructor(from: Position, startedAt: number) {
+    this.from = from
+    this.to = from
+    this.first = Infinity
+    this.mutations = 0
+    this.bytes = 0
+    this.startedAt = startedAt
+  }
+}
+
+/** A piece of what is pending for a key: coalesced in memory, or positions to read. */
+type Piece = { readonly mutation: Mutation } | { readonly positions: readonly Position[] }
+
+/** What is pending for one key beyond some checkpoint, oldest first. */
+export interface PendingPieces {
+  readonly pieces: readonly Piece[]
+  /** The newest position in it, or 0. */
+  readonly position: Position
+}
+
+const nothingPending: PendingPieces = { pieces: [], position: 0 }
+
+export class Lane {
+  readonly index: number
+  /** How far the store has come, as far as this process knows. */
+  checkpoint: Position
+  /** The newest durable mutation of the lane, or the checkpoint. */
+  lastPosition: Position
+  mutations = 0
+  /** Bytes of batches in memory, those in flight and retired included. */
+  memoryBytes = 0
+  /** A read that began before a batch was committed may still need it: see `retain`. */
+  #readers = 0
+  #retired: Batch[] = []
+  #flushing: Batch | undefined
+  #queue: (Batch | SpilledRange)[] = []
+  #open: Batch | undefined
+  readonly #index = new SpillIndex()
+  #reader: SpillReader | undefined
+  /** Set while the lane is rebuilt from the journal: nothing can be said about a key. */
+  #rebuilding: Promise<void> | undefined
+  readonly #clock: Clock
+  readonly #journal: () => Journal
+  readonly #tables: FlushTables
+  readonly #limits: LaneLimits
+
+  constructor(
+    index: number,
+    checkpoint: Position,
+    parts: { clock: Clock; journal: () => Journal; tables: FlushTables; limits: LaneLimits },
+  ) {
+    this.index = index
+    this.checkpoint = checkpoint
+    this.lastPosition = checkpoint
+    this.#clock = parts.clock
+    this.#journal = parts.journal
+    this.#tables = parts.tables
+    this.#limits = parts.limits
+  }
+
+  get empty(): boolean {
+    return this.mutations === 0
+  }
+
+  /** The batch in flight. */
+  get flushing(): Batch | undefined {
+    return this.#flushing
+  }
+
+  get keys(): number {
+    let keys = (this.#flushing?.keys ?? 0) + (this.#open?.keys ?? 0)
+    for (const part of this.#queue) keys += part instanceof Batch ? part.keys : part.mutations
+    return keys
+  }
+
+  /** An upper bound of what is pending: records in the journal, and rows in memory. */
+  get pendingBytes(): number {
+    let bytes = (this.#flushing?.bytes ?? 0) + (this.#open?.bytes ?? 0)
+    for (const part of this.#queue) bytes += part.bytes
+    return bytes
+  }
+
+  get spilledMutations(): number {
+    let mutations = 0
+    for (const part of this.#queue) if (part instanceof SpilledRange) mutations += part.mutations
+    return mutations
+  }
+
+  get indexBytes(): number {
+    return this.#index.bytes
+  }
+
+  get rebuilding(): Promise<void> | undefined {
+    return this.#rebuilding
+  }
+
+  /** When the oldest pending mutation became durable, on the monotonic clock; undefined where none is pending. */
+  get oldestAt(): number | undefined {
+    return (this.#flushing ?? this.#queue[0] ?? this.#open)?.startedAt
+  }
+
+  /** When the flusher should take the next batch: at once for a sealed one, else by the first mutation's age. */
+  get dueAt(): number {
+    if (this.#flushing !== undefined || this.#queue.length > 0) return 0
+    return this.#open === undefined ? Infinity : this.#open.startedAt + this.#limits.delayMs
+  }
+
+  /** Nothing at or below `position` is pending here. */
+  passed(position: Position): boolean {
+    if (this.#rebuilding !== undefined) return false
+    if (this.checkpoint >= position || this.empty) return true
+    return ((this.#flushing ?? this.#queue[0] ?? this.#open)?.first ?? Infinity) > position
+  }
+
+  /** Takes the next durable mutation in. The caller feeds the lane in the order of positions. */
+  add(entry: Entry, blank: Fields, now: number): void {
+    let open = this.#open
+    if (open === undefined) {
+      open = new Batch(this.index, this.lastPosition, now)
+      this.#open = open
+    }
+    this.memoryBytes += open.add(entry, blank)
+    this.lastPosition = entry.position
+    this.mutations++
+    if (
+      (open.keys >= this.#limits.maxKeys || open.bytes >= this.#limits.maxBytes) &&
+      !entry.continues
+    ) {
+      this.#queue.push(open)
+      this.#open = undefined
+    }
+  }
+
+  /** Notes a pending mutation without holding it: recovery. */
+  addSpilled(position: Position, hash: number, bytes: number, now: number): void {
+    assert(this.#open === undefined, 'a spilled mutation comes after one in memory')
+    let range = this.#queue.at(-1)
+    if (!(range instanceof SpilledRange)) {
+      range = new SpilledRange(this.lastPosition, now)
+      this.#queue.push(range)
+    }
+    range.first = Math.min(range.first, position)
+    range.to = position
+    range.mutations++
+    range.bytes += bytes
+    this.lastPosition = position
+    this.mutations++
+    this.#index.add(hash, position)
+  }
+
+  /**
+   * The next batch for the store, which stays `flushing` until `advance` or `putBack`. Reads it from the journal where
+   * it was spilled. `maxMutations` bounds a batch that is read; `keep` gets its entries one by one.
+   */
+  async take(
+    options: { maxMutations?: number; upTo?: Position; keep?: Entry[] } = {},
+  ): Promise<Batch | undefined> {
+    if (this.#rebuilding !== undefined) await this.#rebuilding
+    if (this.#flushing !== undefined) return this.#flushing
+    const head = this.#queue[0]
+    if (head instanceof SpilledRange) return this.#takeSpilled(head, options)
+    if (head !== undefined) {
+      this.#queue.shift()
+      this.#flushing = head
+    } else {
+      // An atomic group is appended and becomes durable as one, so between two turns none is half added.
+      this.#flushing = this.#open
+      this.#open = undefined
+    }
+    return this.#flushing
+  }
+
+  /** The batch in flight is in the store. */
+  advance(batch: Batch): void {
+    assert(batch === this.#flushing, 'a batch is committed that is not in flight')
+    this.#flushing = undefined
+    this.checkpoint = batch.to
+    this.mutations -= batch.mutations
+    if (this.#readers > 0) this.#retired.push(batch)
+    else this.memoryBytes -= batch.bytes
+    if (this.#index.entries > 0) this.#index.release(batch.to)
+  }
+
+  /** The store was told of a position that lies before all that is pending. */
+  skipTo(position: Position): void {
+    assert(this.passed(position) && this.#flushing === undefined, 'a lane skips what is pending')
+    this.checkpoint = Math.max(this.checkpoint, position)
+    this.lastPosition = Math.max(this.lastPosition, position)
+    const first = this.#queue[0] ?? this.#open
+    if (first !== undefined) first.from = this.checkpoint
+  }
+
+  /**
+   * The batch in flight goes back to being a spilled range at the head, to be read again in smaller pieces.
+   */
+  spillFlushing(): void {
+    const batch = this.#flushing
+    if (batch === undefined) return
+    this.#flushing = undefined
+    this.memoryBytes -= batch.bytes
+    this.#queue.unshift(this.#spilled(batch))
+    this.#reader = undefined
+    this.#mergeSpilled()
+  }
+
+  /** Moves the newest sealed batch out of memory. Returns the bytes that this freed; 0 where there is none. */
+  spillNewest(): number {
+    if (this.#rebuilding !== undefined) return 0
+    let at = this.#queue.findLastIndex((part) => part instanceof Batch)
+    if (at < 0) {
+      if (this.#open === undefined) return 0
+      at = this.#queue.push(this.#open) - 1
+      this.#open = undefined
+    }
+    const batch = this.#queue[at] as Batch
+    const freed = batch.bytes
+    this.memoryBytes -= freed
+    this.#queue[at] = this.#spilled(batch)
+    this.#mergeSpilled()
+    return freed
+  }
+
+  /** Bytes that `spillNewest` could free at once. */
+  get spillableBytes(): number {
+    let bytes = this.#open?.bytes ?? 0
+    for (const part of this.#queue) if (part instanceof Batch) bytes += part.bytes
+    return bytes
+  }
+
+  /**
+   * What is pending for the key beyond `after`, which is a checkpoint: oldest first, from the last mutation that
+   * decides the value.
+   */
+  pendingOf(cache: string, key: string, hash: number, after: Position): PendingPieces {
+    if (this.mutations === 0 && this.#retired.length === 0) return nothingPending
+    const pieces: Piece[] = []
+    let position = 0
+    const visit = (part: Batch | SpilledRange): boolean => {
+      if (part.to <= after) return true
+      if (part instanceof Batch) {
+        const row = part.get(cache, key)
+        if (row === undefined) return false
+        position = Math.max(position, row.position)
+        pieces.push(row)
+        return isDeterminate(row.mutation)
+      }
+      const positions = this.#index.find(hash, Math.max(after, part.from), part.to)
+      if (positions.length > 0) {
+        position = Math.max(position, positions.at(-1) as number)
+        pieces.push({ positions })
+      }
+      return false
+    }
+    const newestFirst = function* (this: Lane): Generator<Batch | SpilledRange> {
+      if (this.#open !== undefined) yield this.#open
+      for (let at = this.#queue.length - 1; at >= 0; at--) yield this.#queue[at] as Batch
+      if (this.#flushing !== undefined) yield this.#flushing
+      for (let at = this.#retired.length - 1; at >= 0; at--) yield this.#retired[at] as Batch
+    }
+    for (const part of newestFirst.call(this)) if (visit(part)) break
+    return { pieces: pieces.reverse(), position }
+  }
+
+  /** Lays pending pieces over a value, reading from the journal what is not in memory. */
+  async overlay(
+    value: Fields | undefined,
+    pending: PendingPieces,
+    cache: string,
+    key: string,
+    blank: Fields,
+  ): Promise<Fields | undefined> {
+    const journal = this.#journal()
+    for (const piece of pending.pieces) {
+      if ('mutation' in piece) {
+        value = applyMutation(value, piece.mutation, blank)
+        continue
+      }
+      for (const entry of await journal.find(piece.positions)) {
+        // Another key may have the same hash.
+        if (entry.cache === cache && entry.key === key) {
+          value = applyMutation(value, entry.mutation, blank)
+        }
+      }
+    }
+    return value
+  }
+
+  /** While a reader holds this, batches that are committed stay visible to `pendingOf`. Call the result once. */
+  retain(): () => void {
+    this.#readers++
+    return () => {
+      this.#readers--
+      if (this.#readers > 0) return
+      for (const batch of this.#retired) this.memoryBytes -= batch.bytes
+      this.#retired = []
+    }
+  }
+
+  /**
+   * Starts over from `checkpoint`, which the store says: everything durable beyond it is pending again, and is read
+   * from the journal. For a database that went back in time, and for a commit that turned out to be partial.
+   */
+  rebuild(checkpoint: Position): Promise<void> {
+    const upTo = this.lastPosition
+    // What comes during the scan begins a batch of its own, so that the rebuilt range ends where it begins.
+    if (this.#open !== undefined) this.#queue.push(this.#open)
+    this.#open = undefined
+    this.#rebuilding = this.#rebuild(checkpoint, upTo).finally(() => {
+      this.#rebuilding = undefined
+    })
+    return this.#rebuilding
+  }
+
+  async #rebuild(checkpoint: Position, upTo: Position): Promise<void> {
+    const journal = this.#journal()
+    if (checkpoint + 1 < journal.oldestPosition && checkpoint < upTo) {
+      throw new DaybookError(
+        'JOURNAL_GAP',
+        `The store's checkpoint of lane ${this.index} is ${checkpoint}, and the journal begins at ${journal.oldestPosition}.`,
+        {
+          details: { lane: this.index, checkpoint, oldestPosition: journal.oldestPosition },
+          hint: 'Restore a newer backup of the database, or keep more of the journal (journal.retainBytes).',
+        },
+      )
+    }
+    const found: [Position, number, number][] = []
+    await journal.scan(checkpoint, (position, lane, hash, bytes) => {
+      if (lane === this.index && position <= upTo) found.push([position, hash, bytes])
+    })
+    // What became durable during the scan is in memory, beyond `upTo`; it stays, behind the rebuilt range.
+    const later = [...this.#queue, ...(this.#open === undefined ? [] : [this.#open])].filter(
+      (part): part is Batch => part instanceof Batch && part.from >= upTo,
+    )
+    this.#flushing = undefined
+    this.#retired = []
+    this.#queue = []
+    this.#open = undefined
+    this.#reader = undefined
+    this.#index.clear()
+    this.mutations = 0
+    this.checkpoint = checkpoint
+    this.lastPosition = checkpoint
+    const now = this.#clock.now()
+    for (const [position, hash, bytes] of found) this.addSpilled(position, hash, bytes, now)
+    this.memoryBytes = 0
+    for (const batch of later) {
+      this.#queue.push(batch)
+      this.mutations += batch.mutations
+      this.memoryBytes += batch.bytes
+      this.lastPosition = batch.to
+    }
+  }
+
+  async #takeSpilled(
+    range: SpilledRange,
+    options: { maxMutations?: number; upTo?: Position; keep?: Entry[] },
+  ): Promise<Batch | undefined> {
+    this.#reader ??= new SpillReader(this.#journal(), this.index, range.from, range.to)
+    const reader = this.#reader
+    const batch = new Batch(this.index, range.from, range.startedAt)
+    const maxMutations = options.maxMutations ?? Infinity
+    const upTo = options.upTo ?? Infinity
+    for (;;) {
+      const entry = await reader.next()
+      // A rebuild or a put-back while reading makes what was read obsolete.
+      if (this.#reader !== reader) return this.take(options)
+      if (entry === undefined) break
+      const table = this.#tables.get(entry.cache)
+      if (table === undefined) {
+        this.#reader = undefined
+        throw new DaybookError(
+          'INVALID_STATE',
+          `Mutations of cache "${entry.cache}" are pending, and it has not been declared since the restart.`,
+          { details: { cache: entry.cache, lane: this.index }, hint: `Call book.cache('${entry.cache}', …).` },
+        )
+      }
+      batch.add(entry, table.schema.blank)
+      options.keep?.push(entry)
+      const full =
+        batch.keys >= this.#limits.maxKeys ||
+        batch.bytes >= this.#limits.maxBytes ||
+        batch.mutations >= maxMutations ||
+        batch.to >= upTo
+      if (full && !batch.inGroup) break
+    }
+    assert(!batch.empty, `lane ${this.index} has a spilled range without mutations`)
+    range.from = batch.to
+    range.first = batch.to + 1
+    range.mutations -= batch.mutations
+    if (batch.to >= range.to) {
+      assert(this.#queue[0] === range, 'a spilled range is taken that is not the head')
+      this.#queue.shift()
+      this.#reader = undefined
+    }
+    this.memoryBytes += batch.bytes
+    this.#flushing = batch
+    return batch
+  }
+
+  #spilled(batch: Batch): SpilledRange {
+    const range = new SpilledRange(batch.from, batch.startedAt)
+    range.to = batch.to
+    range.first = batch.first
+    range.mutations = batch.mutations
+    range.bytes = batch.bytes
+    for (const row of batch.rows()) this.#indexRow(row)
+    return range
+  }
+
+  #indexRow(row: PendingRow): void {
+    if (row.parts === undefined) this.#index.add(row.hash, row.position)
+    else for (const position of row.parts) this.#index.add(row.hash, position)
+  }
+
+  #mergeSpilled(): void {
+    const merged: (Batch | SpilledRange)[] = []
+    for (const part of this.#queue) {
+      const last = merged.at(-1)
+      if (part instanceof SpilledRange && last instanceof SpilledRange) {
+        last.to = part.to
+        last.first = Math.min(last.first, part.first)
+        last.mutations += part.mutations
+        last.bytes += part.bytes
+        // A reader that was opened on the shorter range would end too early.
+        this.#reader = undefined
+      } else merged.push(part)
+    }
+    this.#queue = merged
+  }
+}
+
+/** Reads a lane's entries one by one, and remembers where it was between two batches. */
+class SpillReader {
+  readonly #chunks: AsyncIterator<readonly Entry[]>
+  #chunk: readonly Entry[] = []
+  #at = 0
+
+  constructor(journal: Journal, lane: number, after: Position, to: Position) {
+    this.#chunks = journal.read(lane, after, to)[Symbol.asyncIterator]()
+  }
+
+  async next(): Promise<Entry | undefined> {
+    while (this.#at >= this.#chunk.length) {
+      const chunk = await this.#chunks.next()
+      if (chunk.done === true) return undefined
+      this.#chunk = chunk.value
+      this.#at = 0
+    }
+    return this.#chunk[this.#at++]
+  }
+}

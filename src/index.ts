@@ -1,0 +1,34 @@
+/** Daybook: a write-behind cache that loses nothing. The public surface, and nothing else. */
+
+export { openDaybook } from './open-daybook.ts'
+export { Daybook, type CloseReport, type Outcome, type WaitOptions } from './book/daybook.ts'
+export type { BatchWrites } from './book/atomic-batch.ts'
+export {
+  Cache,
+  type CacheStatus,
+  type IncrementOptions,
+  type Increments,
+  type Key,
+  type KeyStatus,
+  type ReadOptions,
+  type Receipt,
+  type SetOptions,
+  type WriteOptions,
+} from './book/cache.ts'
+export type {
+  AfterRejection,
+  CacheOptions,
+  DaybookOptions,
+  Durability,
+  FlushOptions,
+  JournalOptions,
+  PressureOptions,
+  PressurePolicy,
+} from './book/options.ts'
+export type { DeadLetterDesk, DeadLetterSelection, Edit, RetryResult } from './book/dead-letter-desk.ts'
+export { DaybookError, errorCodes, isDaybookError, type ErrorCode } from './base/errors.ts'
+export type { Logger } from './base/log.ts'
+export type { BookStats, LaneStats } from './observe/stats.ts'
+export type { EventMap, EventName } from './observe/events.ts'
+export { memoryStore } from './store/memory-store.ts'
+export { customStore, sqlCheckpoints } from './store/custom-store.ts'

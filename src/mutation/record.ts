@@ -1,0 +1,331 @@
+/**
+ * The bytes of one entry, as every journal stores them.
+ *
+ *      0  u32  length of the whole record
+ *      4  u32  hash of cache and key
+ *      8  u16  lane
+ *     10  u8   bits 0-2: kind; 3: continues; 4: tagged; 5: has expiresAtMs; 6: has retryOf
+ *     11  u8   length of the cache name in bytes
+ *     12  u16  length of the key in bytes
+ *     14       [f64 expiresAtMs] [u8 length, retryOf] cache name, key, payload, all text in UTF-8
+ *
+ * Numbers are little-endian. The position is not in it: records of a batch are consecutive, so the batch says it.
+ * The payload is the JSON of the fields (set, merge), of the amounts (increment), of [fields, amounts] (a patch with
+ * both), or empty (delete). What JSON cannot say is tagged: {"$bigint":"9007199254740993"}, {"$bytes":"base64"},
+ * {"$number":"NaN"}; in a tagged payload a name of the value's own that starts with `$` has one more.
+ *
+ * Encoding is on the path of every acknowledgement: it writes straight into the batch and allocates nothing but the
+ * JSON text.
+ */
+
+import { assert, unreachable } from '../base/assert.ts'
+import { DaybookError } from '../base/errors.ts'
+import type { Amounts, Entry, Fields, FieldValue, Mutation, Position } from './mutation.ts'
+
+export const maxCacheNameBytes = 255
+export const maxKeyBytes = 65_535
+
+/** Bytes before the variable part. */
+const fixedBytes = 14
+
+const kinds = { set: 1, delete: 2, merge: 3, increment: 4, patch: 5 } as const
+const kindMask = 0b111
+const continuesFlag = 1 << 3
+const taggedFlag = 1 << 4
+const expiresFlag = 1 << 5
+const retryFlag = 1 << 6
+
+/** UTF-8 takes at most this many bytes for one UTF-16 code unit. */
+const maxBytesPerUnit = 3
+/** Up to this length the worst case is assumed, beyond it the bytes are counted. */
+const countFromUnits = 65_536
+
+/**
+ * Writes the record at `offset`. Returns its length, or where `buffer` may be too small the negative of what would do;
+ * then bytes behind `offset` are undefined. Throws INVALID_VALUE for what no canonical value contains.
+ */
+export function encodeRecord(entry: Entry, buffer: Buffer, offset: number): number {
+  const { mutation, cache, key, retryOf, expiresAtMs } = entry
+  let flags = entry.continues ? continuesFlag : 0
+  let payload: string
+  if (mutation.kind === 'delete') {
+    flags |= kinds.delete
+    payload = ''
+  } else {
+    flags |= kindOf(mutation)
+    if (isPlain(mutation)) {
+      payload = plainPayload(mutation)
+    } else {
+      flags |= taggedFlag
+      payload = taggedPayload(mutation)
+    }
+  }
+
+  const bound = boundOf(cache, key, payload, retryOf)
+  if (offset + bound > buffer.length) return -bound
+
+  let at = offset + fixedBytes
+  if (expiresAtMs !== undefined) {
+    flags |= expiresFlag
+    at = buffer.writeDoubleLE(expiresAtMs, at)
+  }
+  if (retryOf !== undefined) {
+    flags |= retryFlag
+    const length = buffer.write(retryOf, at + 1)
+    assert(length <= 255, 'a dead letter’s id is at most 255 bytes')
+    buffer[at] = length
+    at += 1 + length
+  }
+  const text = cache + key + payload
+  let end = at + buffer.write(text, at)
+  let cacheBytes = cache.length
+  let keyBytes = key.length
+  // More bytes than code units: something is not ASCII, and the lengths of the parts are not known yet.
+  if (end - at !== text.length) {
+    cacheBytes = buffer.write(cache, at)
+    keyBytes = buffer.write(key, at + cacheBytes)
+    end = at + cacheBytes + keyBytes
+    end += buffer.write(payload, end)
+  }
+  if (cacheBytes > maxCacheNameBytes || keyBytes > maxKeyBytes) throw tooLong(entry)
+
+  putU32(buffer, offset, end - offset)
+  putU32(buffer, offset + 4, entry.hash)
+  putU16(buffer, offset + 8, entry.lane)
+  buffer[offset + 10] = flags
+  buffer[offset + 11] = cacheBytes
+  putU16(buffer, offset + 12, keyBytes)
+  return end - offset
+}
+
+/** The inverse of `encodeRecord`. The caller has checked the batch's checksum. */
+export function decodeRecord(buffer: Buffer, offset: number, position: Position): Entry {
+  const length = recordLength(buffer, offset)
+  const flags = byteAt(buffer, offset + 10)
+  const cacheBytes = byteAt(buffer, offset + 11)
+  const keyBytes = buffer.readUInt16LE(offset + 12)
+  let at = offset + fixedBytes
+  let expiresAtMs: number | undefined
+  let retryOf: string | undefined
+  if (flags & expiresFlag) {
+    expiresAtMs = buffer.readDoubleLE(at)
+    at += 8
+  }
+  if (flags & retryFlag) {
+    const end = at + 1 + byteAt(buffer, at)
+    retryOf = buffer.toString('utf8', at + 1, end)
+    at = end
+  }
+  const keyAt = at + cacheBytes
+  const payloadAt = keyAt + keyBytes
+  const end = offset + length
+  assert(payloadAt <= end && end <= buffer.length, 'a record’s parts fit its length')
+  return {
+    position,
+    lane: buffer.readUInt16LE(offset + 8),
+    cache: buffer.toString('utf8', at, keyAt),
+    key: buffer.toString('utf8', keyAt, payloadAt),
+    hash: buffer.readUInt32LE(offset + 4),
+    mutation: decodeMutation(flags, buffer.toString('utf8', payloadAt, end)),
+    continues: (flags & continuesFlag) !== 0,
+    expiresAtMs,
+    retryOf,
+    bytes: length,
+  }
+}
+
+export function recordLength(buffer: Buffer, offset: number): number {
+  const length = buffer.readUInt32LE(offset)
+  assert(length >= fixedBytes && offset + length <= buffer.length, 'a record ends within its batch')
+  return length
+}
+
+export function recordLane(buffer: Buffer, offset: number): number {
+  return buffer.readUInt16LE(offset + 8)
+}
+
+export type RecordVisitor = (position: Position, lane: number, hash: number, bytes: number) => void
+
+/** Visits the records between `offset` and `end` without decoding key or payload. The first one is at `position`. */
+export function visitRecords(
+  buffer: Buffer,
+  offset: number,
+  end: number,
+  position: Position,
+  visit: RecordVisitor,
+): void {
+  for (let at = offset; at < end; position++) {
+    const length = recordLength(buffer, at)
+    visit(position, recordLane(buffer, at), buffer.readUInt32LE(at + 4), length)
+    at += length
+  }
+}
+
+function kindOf(mutation: Exclude<Mutation, { kind: 'delete' }>): number {
+  if (mutation.kind === 'set') return kinds.set
+  if (isEmpty(mutation.amounts)) return kinds.merge
+  return isEmpty(mutation.fields) ? kinds.increment : kinds.patch
+}
+
+function isEmpty(fields: Fields): boolean {
+  for (const _ in fields) return false
+  return true
+}
+
+/** An upper bound of the record's length. */
+function boundOf(cache: string, key: string, payload: string, retryOf: string | undefined): number {
+  const units = cache.length + key.length + payload.length + (retryOf?.length ?? 0)
+  const text =
+    units <= countFromUnits
+      ? units * maxBytesPerUnit
+      : (cache.length + key.length + (retryOf?.length ?? 0)) * maxBytesPerUnit +
+        Buffer.byteLength(payload)
+  return fixedBytes + 9 + text
+}
+
+function plainPayload(mutation: Exclude<Mutation, { kind: 'delete' }>): string {
+  if (mutation.kind === 'set') return JSON.stringify(mutation.fields)
+  const kind = kindOf(mutation)
+  if (kind === kinds.merge) return JSON.stringify(mutation.fields)
+  if (kind === kinds.increment) return JSON.stringify(mutation.amounts)
+  return JSON.stringify([mutation.fields, mutation.amounts])
+}
+
+function taggedPayload(mutation: Exclude<Mutation, { kind: 'delete' }>): string {
+  if (mutation.kind === 'set') return JSON.stringify(tag(mutation.fields))
+  const kind = kindOf(mutation)
+  if (kind === kinds.merge) return JSON.stringify(tag(mutation.fields))
+  if (kind === kinds.increment) return JSON.stringify(tag(mutation.amounts))
+  return JSON.stringify([tag(mutation.fields), tag(mutation.amounts)])
+}
+
+/** True where JSON says all of it. */
+function isPlain(mutation: Exclude<Mutation, { kind: 'delete' }>): boolean {
+  if (mutation.kind === 'set') return isPlainObject(mutation.fields)
+  return isPlainObject(mutation.fields) && isPlainObject(mutation.amounts)
+}
+
+function isPlainObject(fields: Fields): boolean {
+  for (const name in fields) {
+    const value = fields[name]
+    if (typeof value === 'string') {
+      if (name === '__proto__') return false
+      continue
+    }
+    if (!isPlainValue(value) || name === '__proto__') return false
+  }
+  return true
+}
+
+function isPlainValue(value: FieldValue | undefined): boolean {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
+  // 1 / -0 is -Infinity: JSON would make 0 of it.
+  if (typeof value === 'number') return Number.isFinite(value) && (value !== 0 || 1 / value > 0)
+  if (typeof value !== 'object' || value instanceof Uint8Array) return false
+  if (Array.isArray(value)) return (value as readonly FieldValue[]).every(isPlainValue)
+  return isPlainObject(value as Fields)
+}
+
+function tag(value: FieldValue): unknown {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
+  if (typeof value === 'bigint') return { $bigint: value.toString() }
+  if (typeof value === 'number') {
+    if (Object.is(value, -0)) return { $number: '-0' }
+    return Number.isFinite(value) ? value : { $number: String(value) }
+  }
+  if (typeof value !== 'object') {
+    throw new DaybookError('INVALID_VALUE', `A value contains a field of type ${typeof value}.`)
+  }
+  if (value instanceof Uint8Array) {
+    const view = Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+    return { $bytes: view.toString('base64') }
+  }
+  if (Array.isArray(value)) return (value as readonly FieldValue[]).map(tag)
+  const tagged: Record<string, unknown> = {}
+  for (const [name, field] of Object.entries(value)) {
+    refuseProto(name)
+    tagged[name.startsWith('$') ? `$${name}` : name] = tag(field)
+  }
+  return tagged
+}
+
+function untag(value: unknown): FieldValue {
+  if (typeof value !== 'object' || value === null) return value as FieldValue
+  if (Array.isArray(value)) return value.map(untag)
+  const fields = value as Readonly<Record<string, unknown>>
+  const { $bigint, $number, $bytes } = fields
+  if (typeof $bigint === 'string') return BigInt($bigint)
+  if (typeof $number === 'string') return Number($number)
+  if (typeof $bytes === 'string') return new Uint8Array(Buffer.from($bytes, 'base64'))
+  const untagged: Record<string, FieldValue> = {}
+  for (const [name, field] of Object.entries(fields)) {
+    const own = name.startsWith('$') ? name.slice(1) : name
+    refuseProto(own)
+    untagged[own] = untag(field)
+  }
+  return untagged
+}
+
+function decodeMutation(flags: number, payload: string): Mutation {
+  const kind = flags & kindMask
+  if (kind === kinds.delete) return { kind: 'delete' }
+  const parsed: unknown = JSON.parse(payload)
+  if (payload.includes('__proto__')) refuseProtoWithin(parsed)
+  const value = flags & taggedFlag ? untagParts(kind, parsed) : parsed
+  switch (kind) {
+    case kinds.set:
+      return { kind: 'set', fields: value as Fields }
+    case kinds.merge:
+      return { kind: 'patch', fields: value as Fields, amounts: {} }
+    case kinds.increment:
+      return { kind: 'patch', fields: {}, amounts: value as Amounts }
+    case kinds.patch: {
+      const [fields, amounts] = value as [Fields, Amounts]
+      return { kind: 'patch', fields, amounts }
+    }
+    default:
+      return unreachable(kind as never)
+  }
+}
+
+function untagParts(kind: number, parsed: unknown): unknown {
+  return kind === kinds.patch ? (parsed as unknown[]).map(untag) : untag(parsed)
+}
+
+function refuseProto(name: string): void {
+  if (name === '__proto__') {
+    throw new DaybookError('INVALID_VALUE', 'A value contains a field named __proto__.')
+  }
+}
+
+function refuseProtoWithin(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return
+  for (const [name, field] of Object.entries(value)) {
+    refuseProto(name)
+    refuseProtoWithin(field)
+  }
+}
+
+function tooLong(entry: Entry): DaybookError {
+  return new DaybookError('INVALID_KEY', 'A cache name or key is too long for the journal.', {
+    details: { cache: entry.cache, maxKeyBytes, maxCacheNameBytes },
+  })
+}
+
+function byteAt(bytes: Buffer, offset: number): number {
+  return bytes[offset] ?? 0
+}
+
+// Plain stores: Buffer's writeUInt32LE checks its arguments on every call.
+
+function putU16(bytes: Buffer, offset: number, value: number): void {
+  bytes[offset] = value
+  bytes[offset + 1] = value >>> 8
+}
+
+function putU32(bytes: Buffer, offset: number, value: number): void {
+  bytes[offset] = value
+  bytes[offset + 1] = value >>> 8
+  bytes[offset + 2] = value >>> 16
+  bytes[offset + 3] = value >>> 24
+}

@@ -1,0 +1,106 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+
+import { applyMutation, coalesce } from '../../src/mutation/coalesce.ts'
+import { addAmount, addDecimals } from '../../src/mutation/decimal.ts'
+import type { Fields, Mutation } from '../../src/mutation/mutation.ts'
+
+/** Four columns: an integer and a decimal that can be incremented, a text, and one that is null by default. */
+const blank: Fields = { count: 0, total: '0.00', name: null, note: 'none' }
+
+const integer = fc.oneof(
+  fc.integer(),
+  fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n }).filter((n) => n > 2n ** 53n || n < -(2n ** 53n)),
+)
+const decimal = fc
+  .tuple(fc.boolean(), fc.integer({ min: 0, max: 1e9 }), fc.integer({ min: 0, max: 99 }))
+  .map(([negative, whole, cents]) => `${negative && whole + cents > 0 ? '-' : ''}${whole}.${String(cents).padStart(2, '0')}`)
+const text = fc.option(fc.string(), { nil: null })
+
+const row: fc.Arbitrary<Fields> = fc.record({ count: fc.option(integer, { nil: null }), total: decimal, name: text, note: text })
+const partial: fc.Arbitrary<Fields> = fc.record(
+  { count: fc.option(integer, { nil: null }), total: decimal, name: text, note: text },
+  { requiredKeys: [] },
+)
+const mutation: fc.Arbitrary<Mutation> = fc.oneof(
+  row.map((fields): Mutation => ({ kind: 'set', fields })),
+  fc.constant<Mutation>({ kind: 'delete' }),
+  partial.map((fields): Mutation => ({ kind: 'patch', fields, amounts: {} })),
+  fc.record({ count: integer, total: decimal }, { requiredKeys: [] }).map(
+    (amounts): Mutation => ({ kind: 'patch', fields: {}, amounts }),
+  ),
+)
+const value = fc.option(row, { nil: undefined })
+
+describe('coalescing', () => {
+  test('equals applying the mutations one after the other', () => {
+    fc.assert(
+      fc.property(value, fc.array(mutation, { minLength: 1, maxLength: 8 }), (start, mutations) => {
+        const applied = mutations.reduce<Fields | undefined>((now, next) => applyMutation(now, next, blank), start)
+        const folded = mutations.reduce((earlier, later) => coalesce(earlier, later, blank))
+        expect(applyMutation(start, folded, blank)).toEqual(applied)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('is associative in its effect', () => {
+    fc.assert(
+      fc.property(value, mutation, mutation, mutation, (start, a, b, c) => {
+        const left = coalesce(coalesce(a, b, blank), c, blank)
+        const right = coalesce(a, coalesce(b, c, blank), blank)
+        expect(applyMutation(start, left, blank)).toEqual(applyMutation(start, right, blank))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('never changes its arguments', () => {
+    fc.assert(
+      fc.property(mutation, mutation, (a, b) => {
+        const before = structuredClone([a, b])
+        coalesce(a, b, blank)
+        expect([a, b]).toEqual(before)
+      }),
+    )
+  })
+
+  test('keeps a column out of the amounts once a later merge has set it', () => {
+    const added: Mutation = { kind: 'patch', fields: {}, amounts: { count: 5 } }
+    const merged: Mutation = { kind: 'patch', fields: { count: 1 }, amounts: {} }
+    expect(coalesce(added, merged, blank)).toEqual({ kind: 'patch', fields: { count: 1 }, amounts: {} })
+    expect(coalesce(merged, added, blank)).toEqual({ kind: 'patch', fields: { count: 6 }, amounts: {} })
+  })
+
+  test('turns a merge after a delete into an insert over the defaults', () => {
+    const merged: Mutation = { kind: 'patch', fields: { name: 'Ada' }, amounts: { count: 2 } }
+    expect(coalesce({ kind: 'delete' }, merged, blank)).toEqual({
+      kind: 'set',
+      fields: { count: 2, total: '0.00', name: 'Ada', note: 'none' },
+    })
+  })
+})
+
+describe('adding', () => {
+  test('is exact for decimals of any length', () => {
+    expect(addDecimals('0.1', '0.2')).toBe('0.3')
+    expect(addDecimals('99999999999999999999.99', '0.01')).toBe('100000000000000000000.00')
+    expect(addDecimals('-0.05', '0.1')).toBe('0.05')
+    expect(addDecimals('1', '-1.00')).toBe('0.00')
+  })
+
+  test('agrees with bigint arithmetic on cents', () => {
+    const cents = (text: string): bigint => BigInt(text.replace('.', ''))
+    fc.assert(fc.property(decimal, decimal, (a, b) => cents(addDecimals(a, b)) === cents(a) + cents(b)))
+  })
+
+  test('grows from number to bigint and back where a sum leaves or enters the safe range', () => {
+    expect(addAmount(Number.MAX_SAFE_INTEGER, 1)).toBe(2n ** 53n)
+    expect(addAmount(2n ** 53n, -1)).toBe(Number.MAX_SAFE_INTEGER)
+  })
+
+  test('counts null as zero', () => {
+    expect(addAmount(null, 3)).toBe(3)
+    expect(addAmount(null, '1.50')).toBe('1.50')
+  })
+})
