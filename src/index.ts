@@ -25,7 +25,12 @@ export type {
   PressureOptions,
   PressurePolicy,
 } from './book/options.ts'
-export type { DeadLetterDesk, DeadLetterSelection, Edit, RetryResult } from './book/dead-letter-desk.ts'
+export type {
+  DeadLetterDesk,
+  DeadLetterSelection,
+  Edit,
+  RetryResult,
+} from './book/dead-letter-desk.ts'
 export { DaybookError, errorCodes, isDaybookError, type ErrorCode } from './base/errors.ts'
 export type { Logger } from './base/log.ts'
 export type { BookStats, LaneStats } from './observe/stats.ts'

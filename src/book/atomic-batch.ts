@@ -6,7 +6,14 @@ import { DaybookError } from '../base/errors.ts'
 import { deletion } from '../mutation/coalesce.ts'
 import type { Entry, Mutation } from '../mutation/mutation.ts'
 import { canonicalKey } from '../store/key.ts'
-import { receiptOf, type Cache, type Increments, type Key, type Receipt, type WriteOptions } from './cache.ts'
+import {
+  receiptOf,
+  type Cache,
+  type Increments,
+  type Key,
+  type Receipt,
+  type WriteOptions,
+} from './cache.ts'
 import type { Engine, WriteLimits } from './engine.ts'
 import type { Keyspace } from './keyspace.ts'
 
@@ -35,7 +42,10 @@ export class AtomicBatch implements BatchWrites {
     this.#add({
       cache: cache.name,
       key,
-      mutationOf: (keyspace, canonical) => ({ kind: 'set', fields: keyspace.codec.row(value, canonical) }),
+      mutationOf: (keyspace, canonical) => ({
+        kind: 'set',
+        fields: keyspace.codec.row(value, canonical),
+      }),
     })
   }
 
@@ -55,7 +65,11 @@ export class AtomicBatch implements BatchWrites {
     this.#add({
       cache: cache.name,
       key,
-      mutationOf: (keyspace) => ({ kind: 'patch', fields: {}, amounts: keyspace.codec.amounts(amounts) }),
+      mutationOf: (keyspace) => ({
+        kind: 'patch',
+        fields: {},
+        amounts: keyspace.codec.amounts(amounts),
+      }),
     })
   }
 
@@ -82,17 +96,27 @@ export async function writeBatch(
   if (operations.length === 0) return []
   const keyspaces = new Map<string, Keyspace>()
   for (const { cache } of operations) {
-    if (!keyspaces.has(cache)) keyspaces.set(cache, await keyspaceOf(cache))
+    // Without an await where the cache is ready: batches are appended in the order in which they were called.
+    if (!keyspaces.has(cache)) {
+      keyspaces.set(cache, engine.keyspaces.get(cache) ?? (await keyspaceOf(cache)))
+    }
   }
   const entries = operations.map((operation) => {
     const keyspace = keyspaces.get(operation.cache) as Keyspace
     const key = canonicalKey(keyspace.schema, operation.key)
     return keyspace.entry(key, operation.mutationOf(keyspace, key), keyspace.options.ttlMs)
   })
-  if (!engine.store.capabilities.patches && entries.some((entry) => entry.mutation.kind === 'patch')) {
-    throw new DaybookError('INVALID_VALUE', `Store "${engine.store.name}" knows no merge or increment in a batch.`, {
-      hint: 'Use `cache.merge` and `cache.increment`, or a store that applies patches.',
-    })
+  if (
+    !engine.store.capabilities.patches &&
+    entries.some((entry) => entry.mutation.kind === 'patch')
+  ) {
+    throw new DaybookError(
+      'INVALID_VALUE',
+      `Store "${engine.store.name}" knows no merge or increment in a batch.`,
+      {
+        hint: 'Use `cache.merge` and `cache.increment`, or a store that applies patches.',
+      },
+    )
   }
   for (const { cache, key } of entries) await keyspaces.get(cache)?.whenFree(key)
   const ordered = grouped(entries)
@@ -138,4 +162,3 @@ function grouped(entries: Entry[]): Entry[] {
     return lane
   })
 }
-

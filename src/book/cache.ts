@@ -11,7 +11,15 @@ import { DaybookError, isDaybookError } from '../base/errors.ts'
 import type { Commit } from '../journal/journal.ts'
 import { deletion } from '../mutation/coalesce.ts'
 import { addAmount } from '../mutation/decimal.ts'
-import type { Amount, Amounts, Entry, Fields, FieldValue, Mutation, Position } from '../mutation/mutation.ts'
+import type {
+  Amount,
+  Amounts,
+  Entry,
+  Fields,
+  FieldValue,
+  Mutation,
+  Position,
+} from '../mutation/mutation.ts'
 import { diagnostics } from '../observe/diagnostics.ts'
 import { canonicalField } from '../store/columns.ts'
 import { canonicalKey } from '../store/key.ts'
@@ -191,8 +199,13 @@ export class Cache<T = Record<string, unknown>> {
   async merge(key: Key, fields: Partial<T>, options?: WriteOptions): Promise<Receipt> {
     const keyspace = this.#keyspace ?? (await this.#ready())
     const canonical = canonicalKey(keyspace.schema, key)
-    const patch: Mutation = { kind: 'patch', fields: keyspace.codec.patch(fields, canonical), amounts: {} }
-    if (this.#engine.store.capabilities.patches) return this.#write(keyspace, canonical, patch, options)
+    const patch: Mutation = {
+      kind: 'patch',
+      fields: keyspace.codec.patch(fields, canonical),
+      amounts: {},
+    }
+    if (this.#engine.store.capabilities.patches)
+      return this.#write(keyspace, canonical, patch, options)
     const { entry, commit } = await this.#modify(keyspace, canonical, () => patch, options)
     return this.#settled(commit as Commit, entry as Entry, keyspace, options)
   }
@@ -202,9 +215,21 @@ export class Cache<T = Record<string, unknown>> {
    * counts as zero. Integer and numeric columns are added to in the database; those of floating point and JSON
    * fields are computed here from the current value.
    */
-  async increment(key: Key, amounts: Increments<T>, options?: IncrementOptions & { readonly returning?: true }): Promise<T>
-  async increment(key: Key, amounts: Increments<T>, options: IncrementOptions & { readonly returning: false }): Promise<Receipt>
-  async increment(key: Key, amounts: Increments<T>, options?: IncrementOptions): Promise<T | Receipt> {
+  async increment(
+    key: Key,
+    amounts: Increments<T>,
+    options?: IncrementOptions & { readonly returning?: true },
+  ): Promise<T>
+  async increment(
+    key: Key,
+    amounts: Increments<T>,
+    options: IncrementOptions & { readonly returning: false },
+  ): Promise<Receipt>
+  async increment(
+    key: Key,
+    amounts: Increments<T>,
+    options?: IncrementOptions,
+  ): Promise<T | Receipt> {
     const keyspace = this.#keyspace ?? (await this.#ready())
     const canonical = canonicalKey(keyspace.schema, key)
     const decide = this.#incrementOf(keyspace, canonical, amounts)
@@ -359,7 +384,12 @@ export class Cache<T = Record<string, unknown>> {
     await this.#durable(journal.lastPosition)
     const lane = flusher.lanes[keyspace.laneOf(canonical)]
     await lane?.rebuilding
-    const pending = lane?.pendingOf(this.name, canonical, keyspace.hashOf(canonical), lane.checkpoint)
+    const pending = lane?.pendingOf(
+      this.name,
+      canonical,
+      keyspace.hashOf(canonical),
+      lane.checkpoint,
+    )
     const position = pending?.position === 0 ? undefined : pending?.position
     return {
       key: canonical,
@@ -540,7 +570,11 @@ export class Cache<T = Record<string, unknown>> {
   }
 
   /** The value after the mutation; an increment out of the column's range is refused here, before it is acknowledged. */
-  #checkedAfter(keyspace: Keyspace, before: Fields | undefined, mutation: Mutation): Fields | undefined {
+  #checkedAfter(
+    keyspace: Keyspace,
+    before: Fields | undefined,
+    mutation: Mutation,
+  ): Fields | undefined {
     if (mutation.kind === 'delete') return undefined
     if (mutation.kind === 'set') return mutation.fields
     const { schema } = keyspace
@@ -554,15 +588,22 @@ export class Cache<T = Record<string, unknown>> {
   }
 
   /** A mutation, or where it takes the current value, the function that makes it. */
-  #incrementOf(keyspace: Keyspace, key: string, given: Increments<T>): Mutation | ((value: Fields | undefined) => Mutation) {
+  #incrementOf(
+    keyspace: Keyspace,
+    key: string,
+    given: Increments<T>,
+  ): Mutation | ((value: Fields | undefined) => Mutation) {
     const { schema, codec } = keyspace
     const amounts = new Map<string, unknown>(Object.entries(given as object))
     const computed = [...amounts.keys()].filter((name) => {
       const column = schema.columns.find((other) => other.name === name)
-      return column === undefined ? schema.document || schema.rest !== undefined : column.type.kind === 'float'
+      return column === undefined
+        ? schema.document || schema.rest !== undefined
+        : column.type.kind === 'float'
     })
     const added = Object.fromEntries([...amounts].filter(([name]) => !computed.includes(name)))
-    const exact: Amounts = computed.length > 0 && Object.keys(added).length === 0 ? {} : codec.amounts(added)
+    const exact: Amounts =
+      computed.length > 0 && Object.keys(added).length === 0 ? {} : codec.amounts(added)
     if (computed.length === 0) return { kind: 'patch', fields: {}, amounts: exact }
     for (const name of computed) {
       if (typeof amounts.get(name) === 'number' && Number.isFinite(amounts.get(name))) continue
@@ -575,9 +616,13 @@ export class Cache<T = Record<string, unknown>> {
       for (const name of computed) {
         const base = (value ?? schema.blank)[name] ?? 0
         if (typeof base !== 'number') {
-          throw new DaybookError('INVALID_VALUE', `Field "${name}" is not a number, so it cannot be incremented.`, {
-            details: { cache: this.name, column: name },
-          })
+          throw new DaybookError(
+            'INVALID_VALUE',
+            `Field "${name}" is not a number, so it cannot be incremented.`,
+            {
+              details: { cache: this.name, column: name },
+            },
+          )
         }
         sums[name] = base + (amounts.get(name) as number)
       }
@@ -601,7 +646,8 @@ export class Cache<T = Record<string, unknown>> {
       await lane.rebuilding
       for await (const entries of journal.read(lane.index, lane.checkpoint, lane.lastPosition)) {
         for (const entry of entries) {
-          if (entry.cache === keyspace.name) pending.set(entry.key, entry.mutation.kind !== 'delete')
+          if (entry.cache === keyspace.name)
+            pending.set(entry.key, entry.mutation.kind !== 'delete')
         }
       }
     }
@@ -624,9 +670,13 @@ export class Cache<T = Record<string, unknown>> {
     if (schema === undefined) return value
     const result = schema['~standard'].validate(value)
     if (result instanceof Promise) {
-      throw new DaybookError('INVALID_VALUE', 'An asynchronous schema cannot check what `update` returns.', {
-        details: { cache: this.name },
-      })
+      throw new DaybookError(
+        'INVALID_VALUE',
+        'An asynchronous schema cannot check what `update` returns.',
+        {
+          details: { cache: this.name },
+        },
+      )
     }
     return outcomeOf<T>(this.name, result)
   }
@@ -653,12 +703,21 @@ export class Cache<T = Record<string, unknown>> {
 }
 
 export function receiptOf(entry: Entry, durability: Durability): Receipt {
-  return { cache: entry.cache, key: entry.key, lane: entry.lane, position: entry.position, durability }
+  return {
+    cache: entry.cache,
+    key: entry.key,
+    lane: entry.lane,
+    position: entry.position,
+    durability,
+  }
 }
 
 function outcomeOf<T>(
   cache: string,
-  result: { readonly value?: unknown; readonly issues?: readonly { readonly message: string; readonly path?: unknown }[] | undefined },
+  result: {
+    readonly value?: unknown
+    readonly issues?: readonly { readonly message: string; readonly path?: unknown }[] | undefined
+  },
 ): T {
   if (result.issues === undefined) return result.value as T
   throw new DaybookError(

@@ -66,10 +66,14 @@ export class Daybook {
       if (Object.keys(options).length === 0 || sameOptions(declared.options, resolved)) {
         return declared.cache as unknown as Cache<T>
       }
-      throw new DaybookError('INVALID_STATE', `Cache "${name}" is declared already, with other options.`, {
-        details: { cache: name },
-        hint: 'Declare it once and share it.',
-      })
+      throw new DaybookError(
+        'INVALID_STATE',
+        `Cache "${name}" is declared already, with other options.`,
+        {
+          details: { cache: name },
+          hint: 'Declare it once and share it.',
+        },
+      )
     }
     const cache = new Cache<T>(name, this.#engine, () => this.#keyspaceOf(name, resolved))
     this.#declared.set(name, { cache: cache as unknown as Cache<never>, options: resolved })
@@ -84,7 +88,12 @@ export class Daybook {
     this.#refuseClosed()
     const writes = new AtomicBatch()
     collect(writes)
-    return writeBatch(this.#engine, writes.operations, (cache) => this.#keyspaceNamed(cache), options)
+    return writeBatch(
+      this.#engine,
+      writes.operations,
+      (cache) => this.#keyspaceNamed(cache),
+      options,
+    )
   }
 
   /** Resolves once all that was written so far is in the store or in the dead letters. */
@@ -104,11 +113,16 @@ export class Daybook {
    * What became of these writes. With `timeoutMs` it waits that long for the store, flushing at once; without, it
    * waits for ever; `timeoutMs: 0` only looks.
    */
-  async persisted(receipts: Receipt | readonly Receipt[], options: WaitOptions = {}): Promise<Outcome> {
+  async persisted(
+    receipts: Receipt | readonly Receipt[],
+    options: WaitOptions = {},
+  ): Promise<Outcome> {
     const list = Array.isArray(receipts) ? (receipts as readonly Receipt[]) : [receipts as Receipt]
     try {
       await Promise.all(
-        list.map((receipt) => this.#engine.flusher.whenApplied(receipt.lane, receipt.position, options)),
+        list.map((receipt) =>
+          this.#engine.flusher.whenApplied(receipt.lane, receipt.position, options),
+        ),
       )
     } catch (error) {
       if (isDaybookError(error, 'TIMEOUT')) return 'pending'
@@ -225,7 +239,10 @@ export class Daybook {
     await journal.whenDurable(journal.lastPosition).catch(() => undefined)
     if (drainTimeoutMs > 0 && flusher.stopReason === undefined) {
       await flusher.whenAllApplied({ timeoutMs: drainTimeoutMs }).catch((error: unknown) => {
-        ports.logger.warn({ reason: reasonOf(error), pending: flusher.pendingMutations }, 'closing before all is in the store')
+        ports.logger.warn(
+          { reason: reasonOf(error), pending: flusher.pendingMutations },
+          'closing before all is in the store',
+        )
       })
     }
     await attempt(() => flusher.stop())
@@ -325,10 +342,20 @@ export class Daybook {
 const maxNameLength = 200
 
 function checkName(name: string): void {
-  if (typeof name === 'string' && name !== '' && name.length <= maxNameLength && name.isWellFormed()) return
-  throw new DaybookError('INVALID_OPTION', `A cache's name is a string of 1 to ${maxNameLength} characters.`, {
-    details: { path: 'name' },
-  })
+  if (
+    typeof name === 'string' &&
+    name !== '' &&
+    name.length <= maxNameLength &&
+    name.isWellFormed()
+  )
+    return
+  throw new DaybookError(
+    'INVALID_OPTION',
+    `A cache's name is a string of 1 to ${maxNameLength} characters.`,
+    {
+      details: { path: 'name' },
+    },
+  )
 }
 
 function sameOptions(left: ResolvedCacheOptions, right: ResolvedCacheOptions): boolean {

@@ -7,9 +7,14 @@
  */
 
 import { DaybookError } from '../base/errors.ts'
-import type { DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetterPage } from '../flush/dead-letter.ts'
+import type {
+  DeadLetter,
+  DeadLetterFilter,
+  DeadLetterGroup,
+  DeadLetterPage,
+} from '../flush/dead-letter.ts'
 import { letterOrigin } from '../flush/letter-id.ts'
-import type { Entry, Mutation } from '../mutation/mutation.ts'
+import type { Entry, Fields, Mutation } from '../mutation/mutation.ts'
 import { receiptOf, type Receipt } from './cache.ts'
 import type { Engine } from './engine.ts'
 import type { Keyspace } from './keyspace.ts'
@@ -72,13 +77,35 @@ export class DeadLetterDesk {
     })
   }
 
+  /** What a read of the letter's key would give now: what a retry meets. Throws where the store cannot be read. */
+  async current(
+    id: string,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Fields | undefined> {
+    const letter = await this.show(id)
+    const keyspace = await this.#keyspaceOf(letter.cache)
+    let current: Fields | undefined
+    await keyspace.withCurrent(
+      letter.key,
+      (value) => {
+        current = value
+      },
+      options.signal,
+    )
+    return current
+  }
+
   /**
    * Puts letters back into the journal. A letter that a newer set or delete of its key has superseded is skipped unless
    * `force` is given: retrying it would go back in time.
    */
   async retry(
     selection: DeadLetterSelection,
-    options: { readonly force?: boolean; readonly signal?: AbortSignal; readonly timeoutMs?: number } = {},
+    options: {
+      readonly force?: boolean
+      readonly signal?: AbortSignal
+      readonly timeoutMs?: number
+    } = {},
   ): Promise<RetryResult> {
     const chosen = await this.#select(selection)
     const receipts: Receipt[] = []
@@ -159,7 +186,8 @@ export class DeadLetterDesk {
     const { flusher, writer, journal, deadLetters } = this.#engine
     return keyspace.exclusively(letter.key, async () => {
       // Writes that are on their way would be parked behind the letter after it has gone: let them be decided first.
-      if (journal.lastPosition > journal.durablePosition) await journal.whenDurable(journal.lastPosition)
+      if (journal.lastPosition > journal.durablePosition)
+        await journal.whenDurable(journal.lastPosition)
       const lane = flusher.lanes[letter.lane]
       if (lane !== undefined) {
         await flusher.whenApplied(letter.lane, lane.lastPosition, {
@@ -195,7 +223,8 @@ export class DeadLetterDesk {
           hint: 'Try again when what is pending has gone down.',
         })
       }
-      for (const entry of entries) this.#engine.keyspaces.get(entry.cache)?.appended(entry, undefined)
+      for (const entry of entries)
+        this.#engine.keyspaces.get(entry.cache)?.appended(entry, undefined)
       await commit.done
       return new Map(
         entries.map((entry, at) => [letters[at]?.id ?? '', receiptOf(entry, 'journal')] as const),
@@ -221,7 +250,8 @@ function linkGroups(letters: readonly DeadLetter[], entries: Entry[]): void {
     const entry = entries[at] as Entry
     const next = entries[at + 1] as Entry
     const group = letters[at]?.group
-    entry.continues = group !== undefined && group === letters[at + 1]?.group && entry.lane === next.lane
+    entry.continues =
+      group !== undefined && group === letters[at + 1]?.group && entry.lane === next.lane
   }
 }
 
@@ -229,7 +259,8 @@ function editedMutation(keyspace: Keyspace, key: string, edit: Edit): Mutation {
   const { codec } = keyspace
   if ('set' in edit) return { kind: 'set', fields: codec.row(edit.set, key) }
   if ('merge' in edit) return { kind: 'patch', fields: codec.patch(edit.merge, key), amounts: {} }
-  if ('increment' in edit) return { kind: 'patch', fields: {}, amounts: codec.amounts(edit.increment) }
+  if ('increment' in edit)
+    return { kind: 'patch', fields: {}, amounts: codec.amounts(edit.increment) }
   return { kind: 'delete' }
 }
 

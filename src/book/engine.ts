@@ -14,7 +14,7 @@ import type { Flusher } from '../flush/flusher.ts'
 import type { Commit, Journal, JournalListener } from '../journal/journal.ts'
 import type { Entry, Position } from '../mutation/mutation.ts'
 import { diagnostics } from '../observe/diagnostics.ts'
-import type { Events } from '../observe/events.ts'
+import type { Events, PressureState } from '../observe/events.ts'
 import type { Store } from '../store/store.ts'
 import type { Keyspace } from './keyspace.ts'
 import type { Durability, PressurePolicy, ResolvedBookOptions } from './options.ts'
@@ -42,13 +42,18 @@ export class Engine implements JournalListener {
   #flusher: Flusher | undefined
   #deadLetters: DeadLetters | undefined
   #fullSince: number | undefined
+  #pressure: PressureState = 'none'
 
   constructor(ports: Ports, options: ResolvedBookOptions, store: Store, events: Events) {
     this.ports = ports
     this.options = options
     this.store = store
     this.events = events
-    this.writer = new Writer(ports.clock, () => this.journal)
+    this.writer = new Writer(
+      ports.clock,
+      () => this.journal,
+      () => this.notePressure(),
+    )
   }
 
   get journal(): Journal {
@@ -73,6 +78,19 @@ export class Engine implements JournalListener {
   #part<T>(part: T | undefined): T {
     if (part === undefined) throw new DaybookError('CLOSED', 'The daybook is not open.')
     return part
+  }
+
+  /** Says so where the pressure is another than the last time. */
+  notePressure(): void {
+    const spilling = this.#flusher?.spilling === true
+    const state = this.writer.waiting > 0 ? 'limit' : spilling ? 'spilling' : 'none'
+    if (state === this.#pressure) return
+    this.#pressure = state
+    this.events.emit('pressure', {
+      state,
+      pendingBytes: this.flusher.lanes.reduce((sum, lane) => sum + lane.pendingBytes, 0),
+      journalBytes: this.journal.stats().bytes,
+    })
   }
 
   // ── JournalListener ──
@@ -109,7 +127,11 @@ export class Engine implements JournalListener {
   // ── Waiting for a write ──
 
   /** After the append: waits until the write has come as far as it should. Throws what became of it otherwise. */
-  async settle(commit: Commit, entries: readonly Entry[], limits: WriteLimits): Promise<Durability> {
+  async settle(
+    commit: Commit,
+    entries: readonly Entry[],
+    limits: WriteLimits,
+  ): Promise<Durability> {
     if (limits.durability === 'memory') {
       commit.done.catch(() => undefined)
       return 'memory'
@@ -120,7 +142,10 @@ export class Engine implements JournalListener {
     for (const entry of entries) newest.set(entry.lane, entry.position)
     await Promise.all(
       [...newest].map(([lane, position]) =>
-        this.flusher.whenApplied(lane, position, { timeoutMs: limits.timeoutMs, signal: limits.signal }),
+        this.flusher.whenApplied(lane, position, {
+          timeoutMs: limits.timeoutMs,
+          signal: limits.signal,
+        }),
       ),
     )
     for (const entry of entries) await this.#refuseDead(entry)
@@ -128,7 +153,12 @@ export class Engine implements JournalListener {
   }
 
   /** The dead letter that this mutation became, if it did and is not settled. */
-  async letterOf(place: { cache: string; key: string; lane: number; position: Position }): Promise<string | undefined> {
+  async letterOf(place: {
+    cache: string
+    key: string
+    lane: number
+    position: Position
+  }): Promise<string | undefined> {
     if (this.deadLetters.count === 0) return undefined
     const id = `${place.lane}-${place.position}`
     // A retry's letter also has the place of what it retries in its name.

@@ -36,7 +36,10 @@ export class ExpirySweep {
         () => this.#again(),
         (error: unknown) => {
           // The rows stay a little longer; whatever keeps the store away is reported by the flusher.
-          logger.debug({ cache: this.#keyspace.name, reason: reasonOf(error) }, 'expired rows were not looked for')
+          logger.debug(
+            { cache: this.#keyspace.name, reason: reasonOf(error) },
+            'expired rows were not looked for',
+          )
           this.#again()
         },
       )
@@ -50,9 +53,13 @@ export class ExpirySweep {
   async #sweep(): Promise<void> {
     const { store, ports, flusher, writer, journal } = this.#engine
     const { name } = this.#keyspace
-    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(this.#engine.options.loadTimeoutMs)])
+    const signal = AbortSignal.any([
+      this.#abort.signal,
+      AbortSignal.timeout(this.#engine.options.loadTimeoutMs),
+    ])
     const keys = await store.expired(name, ports.clock.wallTime(), keysPerSweep, { signal })
-    if (journal.lastPosition > journal.durablePosition) await journal.whenDurable(journal.lastPosition)
+    if (journal.lastPosition > journal.durablePosition)
+      await journal.whenDurable(journal.lastPosition)
     for (const key of keys) {
       const lane = flusher.lanes[this.#keyspace.laneOf(key)]
       if (lane === undefined || lane.rebuilding !== undefined) continue

@@ -11,7 +11,13 @@ import type { Clock } from '../base/clock.ts'
 import type { FlushTable } from '../flush/flush-table.ts'
 import { applyMutation } from '../mutation/coalesce.ts'
 import { entryHash, laneOf } from '../mutation/entry-hash.ts'
-import { mutationName, type Entry, type Fields, type Mutation, type Position } from '../mutation/mutation.ts'
+import {
+  mutationName,
+  type Entry,
+  type Fields,
+  type Mutation,
+  type Position,
+} from '../mutation/mutation.ts'
 import { rowCodec, type RowCodec } from '../store/row.ts'
 import type { TableSchema } from '../store/schema.ts'
 import { MemoryTier } from '../tier/memory-tier.ts'
@@ -169,11 +175,17 @@ export class Keyspace implements FlushTable {
   }
 
   #expiryOf(mutation: Mutation, ttlMs: number | undefined): number | undefined {
-    if (this.options.expire !== 'delete' || ttlMs === undefined || mutation.kind === 'delete') return undefined
+    if (this.options.expire !== 'delete' || ttlMs === undefined || mutation.kind === 'delete')
+      return undefined
     return Math.ceil(this.#clock.wallTime() + ttlMs)
   }
 
-  #keep(key: string, value: Fields | undefined, position: Position, ttlMs: number | undefined): void {
+  #keep(
+    key: string,
+    value: Fields | undefined,
+    position: Position,
+    ttlMs: number | undefined,
+  ): void {
     if (value === undefined) {
       const { negativeTtlMs } = this.options
       if (negativeTtlMs > 0) this.#put(key, undefined, position, negativeTtlMs, tierOverheadBytes)

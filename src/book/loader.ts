@@ -92,7 +92,13 @@ export class Loader {
   }
 
   /** Resolves after `use` was called. What `use` throws is thrown here. */
-  load(key: string, hash: number, laneIndex: number, use: Use, signal?: AbortSignal): Promise<void> {
+  load(
+    key: string,
+    hash: number,
+    laneIndex: number,
+    use: Use,
+    signal?: AbortSignal,
+  ): Promise<void> {
     let failure: { readonly error: unknown } | undefined
     const load = this.#inFlight.get(key) ?? this.#begin(key, hash, laneIndex)
     load.uses.push((value, position) => {
@@ -150,7 +156,10 @@ export class Loader {
       let rest = await this.#fromPending(loads)
       for (let answer = 0; rest.length > 0; answer++) {
         if (answer === maxStaleAnswers) {
-          throw new DaybookError('STORE_UNAVAILABLE', 'The store answers from a past that it had left behind.')
+          throw new DaybookError(
+            'STORE_UNAVAILABLE',
+            'The store answers from a past that it had left behind.',
+          )
         }
         rest = await this.#fromStore(rest)
       }

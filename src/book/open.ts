@@ -25,7 +25,17 @@ import { Engine } from './engine.ts'
 import { readBookOptions, readCacheOptions, type DaybookOptions } from './options.ts'
 import { failureError, storeError } from './store-error.ts'
 
-export async function openBook(given: DaybookOptions, system: Ports): Promise<Daybook> {
+/** Journals other than local files fit in here. */
+export type OpenJournal = (
+  options: Parameters<typeof openFileJournal>[0],
+  ports: Ports,
+) => Promise<Journal>
+
+export async function openBook(
+  given: DaybookOptions,
+  system: Ports,
+  openJournal: OpenJournal = openFileJournal,
+): Promise<Daybook> {
   const options = readBookOptions(given)
   const store = checkedStore(given.store)
   const ports: Ports = { ...system, logger: given.logger ?? system.logger ?? silentLogger }
@@ -36,7 +46,7 @@ export async function openBook(given: DaybookOptions, system: Ports): Promise<Da
   try {
     const { directory } = options
     await makeDirectory(ports, directory)
-    const journal = await openFileJournal(
+    const journal = await openJournal(
       {
         directory: `${directory}/journal`,
         lanes: options.lanes ?? store.capabilities.concurrency,
@@ -74,8 +84,13 @@ export async function openBook(given: DaybookOptions, system: Ports): Promise<Da
       events,
       tables: engine.tables,
       checkpoints: claimed.positions,
+      onPressure: () => engine.notePressure(),
       forget: (cache, key) => engine.keyspaces.get(cache)?.forget(key),
-      options: { ...options.flush, memoryBytes: options.pressure.memoryBytes, stallMs: options.stallMs },
+      options: {
+        ...options.flush,
+        memoryBytes: options.pressure.memoryBytes,
+        stallMs: options.stallMs,
+      },
     })
     engine.use({ flusher })
     await describeKnown(engine, declarations)
@@ -86,7 +101,10 @@ export async function openBook(given: DaybookOptions, system: Ports): Promise<Da
     for (const undo of opened.reverse()) {
       // The first error is the one that the caller can act on.
       await undo().catch((second: unknown) => {
-        ports.logger.warn({ reason: reasonOf(second) }, 'something could not be closed after opening failed')
+        ports.logger.warn(
+          { reason: reasonOf(second) },
+          'something could not be closed after opening failed',
+        )
       })
     }
     throw error
@@ -97,20 +115,28 @@ async function makeDirectory(ports: Ports, directory: string): Promise<void> {
   try {
     await ports.files.makeDirectory(directory)
   } catch (error) {
-    throw new DaybookError('DIRECTORY_UNUSABLE', `${directory} cannot be created: ${reasonOf(error)}.`, {
-      cause: error,
-      details: { directory },
-      hint: 'Choose a directory that this user may write to.',
-    })
+    throw new DaybookError(
+      'DIRECTORY_UNUSABLE',
+      `${directory} cannot be created: ${reasonOf(error)}.`,
+      {
+        cause: error,
+        details: { directory },
+        hint: 'Choose a directory that this user may write to.',
+      },
+    )
   }
 }
 
 function refuseOtherLanes(journal: Journal, wanted: number | undefined): void {
   if (wanted === undefined || wanted === journal.lanes) return
-  throw new DaybookError('INVALID_OPTION', `The journal has ${journal.lanes} lanes, not ${wanted}.`, {
-    details: { path: 'lanes', lanes: journal.lanes },
-    hint: 'Lanes are fixed when a journal is created: leave `lanes` out, or flush and begin a new directory.',
-  })
+  throw new DaybookError(
+    'INVALID_OPTION',
+    `The journal has ${journal.lanes} lanes, not ${wanted}.`,
+    {
+      details: { path: 'lanes', lanes: journal.lanes },
+      hint: 'Lanes are fixed when a journal is created: leave `lanes` out, or flush and begin a new directory.',
+    },
+  )
 }
 
 /** Tries for as long as `openTimeoutMs` says; only an outage is waited for. */
@@ -123,14 +149,19 @@ async function claim(engine: Engine, journal: Journal): Promise<Claimed> {
     const abort = new AbortController()
     try {
       return await waitFor(
-        store.open({ journal: journal.id, lanes: journal.lanes, epoch: journal.epoch }, { signal: abort.signal }),
+        store.open(
+          { journal: journal.id, lanes: journal.lanes, epoch: journal.epoch },
+          { signal: abort.signal },
+        ),
         { clock: ports.clock, timeoutMs: Math.max(1, leftMs), what: `Opening ${store.name}` },
       )
     } catch (error) {
       abort.abort()
       const known = isDaybookError(error)
       const failure = known ? undefined : store.classify(error)
-      const away = known ? error.code === 'STORE_UNAVAILABLE' : failure?.kind === 'outage' || failure?.kind === 'conflict'
+      const away = known
+        ? error.code === 'STORE_UNAVAILABLE'
+        : failure?.kind === 'outage' || failure?.kind === 'conflict'
       const delayMs = retryDelayMs(attempt, limits, ports.random)
       if (!away || ports.clock.now() - startedAt + delayMs >= options.openTimeoutMs) {
         throw failure === undefined ? storeError(store, error) : failureError(store, failure, error)
@@ -143,7 +174,12 @@ async function claim(engine: Engine, journal: Journal): Promise<Claimed> {
 /** Both ends must meet: every mutation is in the store or in the journal. */
 function refuseGap(journal: Journal, claimed: Claimed): void {
   for (const [lane, position] of claimed.positions.entries()) {
-    const details = { lane, checkpoint: position, oldestPosition: journal.oldestPosition, lastPosition: journal.lastPosition }
+    const details = {
+      lane,
+      checkpoint: position,
+      oldestPosition: journal.oldestPosition,
+      lastPosition: journal.lastPosition,
+    }
     if (position > journal.lastPosition) {
       throw new DaybookError(
         'JOURNAL_GAP',
@@ -155,7 +191,10 @@ function refuseGap(journal: Journal, claimed: Claimed): void {
       throw new DaybookError(
         'JOURNAL_GAP',
         `The store has lane ${lane} at position ${position}, and the journal begins at ${journal.oldestPosition}: the store lost what lies between, or is the wrong one.`,
-        { details, hint: 'Restore a newer backup of the database, or point the book at the right one.' },
+        {
+          details,
+          hint: 'Restore a newer backup of the database, or point the book at the right one.',
+        },
       )
     }
   }
@@ -181,7 +220,10 @@ async function describeKnown(engine: Engine, declarations: Declarations): Promis
       })
     } catch (error) {
       // If anything is pending for it, its lane waits until it is declared anew, and says so.
-      ports.logger.warn({ cache, reason: reasonOf(error) }, 'the table of an earlier cache cannot be read')
+      ports.logger.warn(
+        { cache, reason: reasonOf(error) },
+        'the table of an earlier cache cannot be read',
+      )
     }
   }
 }
@@ -190,8 +232,12 @@ function checkedStore(store: Store): Store {
   const methods = ['open', 'describe', 'load', 'keys', 'begin', 'classify', 'close'] as const
   const missing = methods.filter((method) => typeof store[method] !== 'function')
   if (missing.length === 0) return store
-  throw new DaybookError('INVALID_OPTION', `Option store is not a store: it lacks ${missing.join(', ')}.`, {
-    details: { path: 'store' },
-    hint: 'Use sqlite(…), postgres(…), memoryStore() or customStore(…).',
-  })
+  throw new DaybookError(
+    'INVALID_OPTION',
+    `Option store is not a store: it lacks ${missing.join(', ')}.`,
+    {
+      details: { path: 'store' },
+      hint: 'Use sqlite(…), postgres(…), memoryStore() or customStore(…).',
+    },
+  )
 }

@@ -121,7 +121,12 @@ export interface CacheOptions<T> {
   /** By kind of mutation, or for all of them. */
   readonly onRejected?:
     | AfterRejection
-    | { readonly set?: AfterRejection; readonly delete?: AfterRejection; readonly merge?: AfterRejection; readonly increment?: AfterRejection }
+    | {
+        readonly set?: AfterRejection
+        readonly delete?: AfterRejection
+        readonly merge?: AfterRejection
+        readonly increment?: AfterRejection
+      }
   /** Default: the book's. */
   readonly pressure?: PressurePolicy
   /** Cached values, in bytes. Default 64 MiB. */
@@ -139,40 +144,158 @@ const gibibyte = 1024 * mebibyte
 const dayMs = 86_400_000
 
 const bookTable = {
-  directory: { type: 'string', required: true, doc: 'Where the journal and the dead letters live.' },
+  directory: {
+    type: 'string',
+    required: true,
+    doc: 'Where the journal and the dead letters live.',
+  },
   store: { type: 'object', required: true, doc: 'The database.' },
-  lanes: { type: 'number', default: undefined, min: 1, max: 256, doc: 'Ordered streams that are flushed side by side.' },
+  lanes: {
+    type: 'number',
+    default: undefined,
+    min: 1,
+    max: 256,
+    doc: 'Ordered streams that are flushed side by side.',
+  },
   flush: { type: 'object', default: undefined, doc: 'How pending mutations go to the store.' },
   journal: { type: 'object', default: undefined, doc: 'Files and their budgets.' },
   pressure: { type: 'object', default: undefined, doc: 'Bounds on what is pending.' },
-  openTimeoutMs: { type: 'number', default: 30_000, min: 1, max: dayMs, unit: 'ms', doc: 'How long opening may wait.' },
-  drainTimeoutMs: { type: 'number', default: 10_000, min: 0, max: dayMs, unit: 'ms', doc: 'How long closing drains.' },
-  loadTimeoutMs: { type: 'number', default: 10_000, min: 1, max: dayMs, unit: 'ms', doc: 'Deadline of one load.' },
-  stallMs: { type: 'number', default: 30_000, min: 100, max: dayMs, unit: 'ms', doc: 'When the watchdog speaks up.' },
-  deadLetterBytes: { type: 'number', default: 256 * mebibyte, min: 64 * kibibyte, max: 64 * gibibyte, unit: 'bytes', doc: 'Dead letters on disk.' },
+  openTimeoutMs: {
+    type: 'number',
+    default: 30_000,
+    min: 1,
+    max: dayMs,
+    unit: 'ms',
+    doc: 'How long opening may wait.',
+  },
+  drainTimeoutMs: {
+    type: 'number',
+    default: 10_000,
+    min: 0,
+    max: dayMs,
+    unit: 'ms',
+    doc: 'How long closing drains.',
+  },
+  loadTimeoutMs: {
+    type: 'number',
+    default: 10_000,
+    min: 1,
+    max: dayMs,
+    unit: 'ms',
+    doc: 'Deadline of one load.',
+  },
+  stallMs: {
+    type: 'number',
+    default: 30_000,
+    min: 100,
+    max: dayMs,
+    unit: 'ms',
+    doc: 'When the watchdog speaks up.',
+  },
+  deadLetterBytes: {
+    type: 'number',
+    default: 256 * mebibyte,
+    min: 64 * kibibyte,
+    max: 64 * gibibyte,
+    unit: 'bytes',
+    doc: 'Dead letters on disk.',
+  },
   control: { type: 'boolean', default: true, doc: 'Listen on a socket in the directory.' },
   logger: { type: 'object', default: undefined, doc: 'Where messages go.' },
 } as const satisfies OptionTable
 
 const flushTable = {
-  delayMs: { type: 'number', default: 500, min: 0, max: dayMs, unit: 'ms', doc: 'How long a mutation may wait for others.' },
+  delayMs: {
+    type: 'number',
+    default: 500,
+    min: 0,
+    max: dayMs,
+    unit: 'ms',
+    doc: 'How long a mutation may wait for others.',
+  },
   maxKeys: { type: 'number', default: 2_000, min: 1, max: 100_000, doc: 'Keys in a batch.' },
-  maxBytes: { type: 'number', default: 4 * mebibyte, min: 1, max: gibibyte, unit: 'bytes', doc: 'Bytes in a batch.' },
-  maxRowsPerSecond: { type: 'number', default: undefined, min: 1, max: 1e9, doc: 'Rows sent to the store.' },
-  retryBaseMs: { type: 'number', default: 50, min: 1, max: dayMs, unit: 'ms', doc: 'First pause between attempts.' },
-  retryMaxMs: { type: 'number', default: 5_000, min: 1, max: dayMs, unit: 'ms', doc: 'Longest pause between attempts.' },
+  maxBytes: {
+    type: 'number',
+    default: 4 * mebibyte,
+    min: 1,
+    max: gibibyte,
+    unit: 'bytes',
+    doc: 'Bytes in a batch.',
+  },
+  maxRowsPerSecond: {
+    type: 'number',
+    default: undefined,
+    min: 1,
+    max: 1e9,
+    doc: 'Rows sent to the store.',
+  },
+  retryBaseMs: {
+    type: 'number',
+    default: 50,
+    min: 1,
+    max: dayMs,
+    unit: 'ms',
+    doc: 'First pause between attempts.',
+  },
+  retryMaxMs: {
+    type: 'number',
+    default: 5_000,
+    min: 1,
+    max: dayMs,
+    unit: 'ms',
+    doc: 'Longest pause between attempts.',
+  },
 } as const satisfies OptionTable
 
 const journalTable = {
-  segmentBytes: { type: 'number', default: 64 * mebibyte, min: 64 * kibibyte, max: gibibyte, unit: 'bytes', doc: 'Size of one file.' },
-  maxBytes: { type: 'number', default: 4 * gibibyte, min: 128 * kibibyte, max: 1024 * gibibyte, unit: 'bytes', doc: 'Disk for the journal.' },
-  retainBytes: { type: 'number', default: 256 * mebibyte, min: 0, max: 1024 * gibibyte, unit: 'bytes', doc: 'Flushed mutations that are kept.' },
+  segmentBytes: {
+    type: 'number',
+    default: 64 * mebibyte,
+    min: 64 * kibibyte,
+    max: gibibyte,
+    unit: 'bytes',
+    doc: 'Size of one file.',
+  },
+  maxBytes: {
+    type: 'number',
+    default: 4 * gibibyte,
+    min: 128 * kibibyte,
+    max: 1024 * gibibyte,
+    unit: 'bytes',
+    doc: 'Disk for the journal.',
+  },
+  retainBytes: {
+    type: 'number',
+    default: 256 * mebibyte,
+    min: 0,
+    max: 1024 * gibibyte,
+    unit: 'bytes',
+    doc: 'Flushed mutations that are kept.',
+  },
 } as const satisfies OptionTable
 
 const pressureTable = {
-  memoryBytes: { type: 'number', default: 64 * mebibyte, min: 0, max: 64 * gibibyte, unit: 'bytes', doc: 'Pending batches in memory.' },
-  policy: { type: ['wait', 'reject', 'through'], default: 'wait', doc: 'What a write does at a limit.' },
-  waitMs: { type: 'number', default: 10_000, min: 0, max: dayMs, unit: 'ms', doc: 'Deadline of a write that waits.' },
+  memoryBytes: {
+    type: 'number',
+    default: 64 * mebibyte,
+    min: 0,
+    max: 64 * gibibyte,
+    unit: 'bytes',
+    doc: 'Pending batches in memory.',
+  },
+  policy: {
+    type: ['wait', 'reject', 'through'],
+    default: 'wait',
+    doc: 'What a write does at a limit.',
+  },
+  waitMs: {
+    type: 'number',
+    default: 10_000,
+    min: 0,
+    max: dayMs,
+    unit: 'ms',
+    doc: 'Deadline of a write that waits.',
+  },
 } as const satisfies OptionTable
 
 const cacheTable = {
@@ -181,15 +304,47 @@ const cacheTable = {
   columns: { type: 'strings', default: undefined, doc: 'Columns of the cache.' },
   rest: { type: 'string', default: undefined, doc: 'JSON column for all other fields.' },
   schema: { type: 'object', default: undefined, doc: 'A Standard Schema.' },
-  ttlMs: { type: 'number', default: undefined, min: 1, max: 3650 * dayMs, unit: 'ms', doc: 'Time to live.' },
-  negativeTtlMs: { type: 'number', default: 5_000, min: 0, max: 3650 * dayMs, unit: 'ms', doc: 'How long an absence is remembered.' },
+  ttlMs: {
+    type: 'number',
+    default: undefined,
+    min: 1,
+    max: 3650 * dayMs,
+    unit: 'ms',
+    doc: 'Time to live.',
+  },
+  negativeTtlMs: {
+    type: 'number',
+    default: 5_000,
+    min: 0,
+    max: 3650 * dayMs,
+    unit: 'ms',
+    doc: 'How long an absence is remembered.',
+  },
   expire: { type: ['evict', 'delete'], default: 'evict', doc: 'What the end of the TTL means.' },
-  refreshAheadMs: { type: 'number', default: 0, min: 0, max: 3650 * dayMs, unit: 'ms', doc: 'Load anew before the end.' },
+  refreshAheadMs: {
+    type: 'number',
+    default: 0,
+    min: 0,
+    max: 3650 * dayMs,
+    unit: 'ms',
+    doc: 'Load anew before the end.',
+  },
   mode: { type: ['behind', 'through'], default: 'behind', doc: 'Write-behind or write-through.' },
   durability: { type: ['memory', 'journal', 'store'], default: undefined, doc: 'Of every write.' },
-  onRejected: { type: 'object', default: undefined, doc: 'Later writes of a key with a dead letter.' },
+  onRejected: {
+    type: 'object',
+    default: undefined,
+    doc: 'Later writes of a key with a dead letter.',
+  },
   pressure: { type: ['wait', 'reject', 'through'], default: undefined, doc: 'At a limit.' },
-  maxBytes: { type: 'number', default: 64 * mebibyte, min: kibibyte, max: 64 * gibibyte, unit: 'bytes', doc: 'Cached values.' },
+  maxBytes: {
+    type: 'number',
+    default: 64 * mebibyte,
+    min: kibibyte,
+    max: 64 * gibibyte,
+    unit: 'bytes',
+    doc: 'Cached values.',
+  },
   routeBy: { type: 'function', default: undefined, doc: 'Routing key of a key.' },
 } as const satisfies OptionTable
 
@@ -258,7 +413,15 @@ export function readCacheOptions<T>(name: string, given: CacheOptions<T>): Resol
   const { mode, onRejected, ...options } = readOptions(
     path,
     typeof given.onRejected === 'string'
-      ? { ...given, onRejected: { set: given.onRejected, delete: given.onRejected, merge: given.onRejected, increment: given.onRejected } }
+      ? {
+          ...given,
+          onRejected: {
+            set: given.onRejected,
+            delete: given.onRejected,
+            merge: given.onRejected,
+            increment: given.onRejected,
+          },
+        }
       : given,
     cacheTable,
   )
@@ -267,13 +430,19 @@ export function readCacheOptions<T>(name: string, given: CacheOptions<T>): Resol
   }
   if (options.table === undefined) {
     if (options.key !== undefined || options.columns !== undefined || options.rest !== undefined) {
-      refuse('`key`, `columns` and `rest` need a `table`.', 'Name the table, or leave all of them out.')
+      refuse(
+        '`key`, `columns` and `rest` need a `table`.',
+        'Name the table, or leave all of them out.',
+      )
     }
   } else if (options.key === undefined) {
     refuse(`table "${options.table}" needs a \`key\`.`, "Name its key column: { key: 'id' }.")
   }
   if (mode === 'through' && options.durability !== undefined && options.durability !== 'store') {
-    refuse(`mode 'through' contradicts durability '${options.durability}'.`, 'Leave one of them out.')
+    refuse(
+      `mode 'through' contradicts durability '${options.durability}'.`,
+      'Leave one of them out.',
+    )
   }
   if (options.expire === 'delete' && options.ttlMs === undefined) {
     refuse("expire 'delete' needs `ttlMs`.", 'Say when rows are to be deleted.')
@@ -291,8 +460,13 @@ export function readCacheOptions<T>(name: string, given: CacheOptions<T>): Resol
   }
 }
 
-
-function contradiction(is: boolean, left: string, leftValue: number, right: string, rightValue: number): void {
+function contradiction(
+  is: boolean,
+  left: string,
+  leftValue: number,
+  right: string,
+  rightValue: number,
+): void {
   if (!is) return
   throw new DaybookError(
     'INVALID_OPTION',

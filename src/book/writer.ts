@@ -30,13 +30,16 @@ const maxWaiting = 100_000
 export class Writer {
   readonly #clock: Clock
   readonly #journal: () => Journal
+  /** Someone waits who did not before, or nobody does any more. */
+  readonly #onPressure: () => void
   readonly #waiting: Waiting[] = []
   #timer: Timer | undefined
   #closed: DaybookError | undefined
 
-  constructor(clock: Clock, journal: () => Journal) {
+  constructor(clock: Clock, journal: () => Journal, onPressure: () => void) {
     this.#clock = clock
     this.#journal = journal
+    this.#onPressure = onPressure
   }
 
   get waiting(): number {
@@ -56,7 +59,10 @@ export class Writer {
    * Stands in line for room; when its turn comes, `attempt` is called in the same turn of the loop as its append, and
    * stays first in line until it succeeds.
    */
-  whenRoom<T>(limits: AdmissionLimits, attempt: () => { done: true; value: T } | { done: false }): Promise<T> {
+  whenRoom<T>(
+    limits: AdmissionLimits,
+    attempt: () => { done: true; value: T } | { done: false },
+  ): Promise<T> {
     if (limits.policy === 'reject') return Promise.reject(this.#refusal())
     if (this.#waiting.length >= maxWaiting) return Promise.reject(this.#refusal())
     if (limits.signal?.aborted === true) {
@@ -68,6 +74,7 @@ export class Writer {
         limits.signal?.removeEventListener('abort', onAbort)
         const at = this.#waiting.indexOf(waiting)
         if (at >= 0) this.#waiting.splice(at, 1)
+        if (this.#waiting.length === 0) this.#onPressure()
       }
       const fail = (error: unknown): void => {
         end()
@@ -87,7 +94,7 @@ export class Writer {
       }
       const deadline = this.#clock.setTimer(limits.waitMs, () => fail(this.#refusal(limits.waitMs)))
       limits.signal?.addEventListener('abort', onAbort)
-      this.#waiting.push(waiting)
+      if (this.#waiting.push(waiting) === 1) this.#onPressure()
       this.#look()
     })
   }
@@ -121,7 +128,8 @@ export class Writer {
     try {
       return this.#journal().append(entries)
     } catch (error) {
-      if (isDaybookError(error, 'OVERLOADED') || isDaybookError(error, 'JOURNAL_FULL')) return undefined
+      if (isDaybookError(error, 'OVERLOADED') || isDaybookError(error, 'JOURNAL_FULL'))
+        return undefined
       throw error
     }
   }
@@ -140,8 +148,14 @@ export class Writer {
       full ? 'JOURNAL_FULL' : 'OVERLOADED',
       `${full ? 'The journal’s disk is full' : 'What is pending has reached its limit'}; the write was not accepted.${waited}`,
       {
-        details: { outcome: 'failed', journal: this.#journal().stats().bytes, waiting: this.#waiting.length },
-        hint: full ? 'Free disk space; writing resumes by itself.' : 'Slow down, or raise journal.maxBytes.',
+        details: {
+          outcome: 'failed',
+          journal: this.#journal().stats().bytes,
+          waiting: this.#waiting.length,
+        },
+        hint: full
+          ? 'Free disk space; writing resumes by itself.'
+          : 'Slow down, or raise journal.maxBytes.',
       },
     )
   }

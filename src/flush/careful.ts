@@ -106,7 +106,12 @@ class Judgement {
     this.#judge(unit, 'rejected', failure, undefined)
   }
 
-  #judge(unit: Unit, reason: Verdict['reason'], failure: StoreFailure | undefined, behind: string | undefined): void {
+  #judge(
+    unit: Unit,
+    reason: Verdict['reason'],
+    failure: StoreFailure | undefined,
+    behind: string | undefined,
+  ): void {
     const ids = unit.map((entry) => letterId(entry))
     unit.forEach((entry, at) => {
       const group = unit.length > 1 ? ids[0] : undefined

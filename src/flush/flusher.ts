@@ -77,6 +77,8 @@ export interface FlusherParts {
   readonly checkpoints: readonly Position[]
   /** A key's value in the tier is no longer what the store will have. */
   readonly forget: (cache: string, key: string) => void
+  /** Batches have left memory, or none are out of it any more. */
+  readonly onPressure: () => void
   readonly options: FlusherOptions
 }
 
@@ -131,8 +133,7 @@ export class Flusher implements FlushContext {
         const failure = snapshot.lastFailure
         if (snapshot.state === 'closed') {
           parts.events.emit('storeUp', { downMs: this.clock.now() - this.#downAt })
-        }
-        else if (snapshot.state === 'open' && snapshot.failures === 1 && failure !== undefined) {
+        } else if (snapshot.state === 'open' && snapshot.failures === 1 && failure !== undefined) {
           this.#downAt = this.clock.now()
           parts.events.emit('storeDown', { failure })
         }
@@ -172,7 +173,9 @@ export class Flusher implements FlushContext {
     await Promise.all(this.#flushers.map((flusher) => flusher.stop()))
     for (const waiters of this.#waiters) {
       for (const waiter of waiters.splice(0)) {
-        waiter.deferred.reject(new DaybookError('CLOSED', 'The daybook was closed while this waited for the store.'))
+        waiter.deferred.reject(
+          new DaybookError('CLOSED', 'The daybook was closed while this waited for the store.'),
+        )
       }
     }
   }
@@ -196,13 +199,21 @@ export class Flusher implements FlushContext {
   #keepBudget(): void {
     let excess = -this.#parts.options.memoryBytes
     for (const lane of this.lanes) excess += lane.memoryBytes
+    if (excess <= 0) return
     while (excess > 0) {
       let fullest = this.lanes[0] as Lane
-      for (const lane of this.lanes) if (lane.spillableBytes > fullest.spillableBytes) fullest = lane
+      for (const lane of this.lanes)
+        if (lane.spillableBytes > fullest.spillableBytes) fullest = lane
       const freed = fullest.spillNewest()
-      if (freed === 0) return
+      if (freed === 0) break
       excess -= freed
     }
+    this.#parts.onPressure()
+  }
+
+  /** Some of what is pending is only in the journal. */
+  get spilling(): boolean {
+    return this.lanes.some((lane) => lane.spilledMutations > 0)
   }
 
   // ── Waiting ──
@@ -236,7 +247,10 @@ export class Flusher implements FlushContext {
   }
 
   /** Has the lane compare its checkpoint with the store's, and come in line where they differ. */
-  async verify(laneIndex: number, limits: { timeoutMs: number; signal?: AbortSignal }): Promise<void> {
+  async verify(
+    laneIndex: number,
+    limits: { timeoutMs: number; signal?: AbortSignal },
+  ): Promise<void> {
     await waitFor((this.#flushers[laneIndex] as LaneFlusher).verify(), {
       clock: this.clock,
       ...limits,
@@ -245,8 +259,13 @@ export class Flusher implements FlushContext {
   }
 
   /** Everything that is durable now. */
-  async whenAllApplied(limits: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined }): Promise<void> {
-    await Promise.all(this.lanes.map((lane) => this.whenApplied(lane.index, lane.lastPosition, limits)))
+  async whenAllApplied(limits: {
+    timeoutMs?: number | undefined
+    signal?: AbortSignal | undefined
+  }): Promise<void> {
+    await Promise.all(
+      this.lanes.map((lane) => this.whenApplied(lane.index, lane.lastPosition, limits)),
+    )
   }
 
   // ── Control ──
@@ -295,7 +314,8 @@ export class Flusher implements FlushContext {
   async lettersOf(verdicts: readonly Verdict[]): Promise<DeadLetter[]> {
     const letters: DeadLetter[] = []
     for (const { entry, id, reason, behind, failure, group } of verdicts) {
-      const earlier = entry.retryOf === undefined ? undefined : await this.deadLetters.get(entry.retryOf)
+      const earlier =
+        entry.retryOf === undefined ? undefined : await this.deadLetters.get(entry.retryOf)
       letters.push({
         id,
         cache: entry.cache,
@@ -358,6 +378,7 @@ export class Flusher implements FlushContext {
       waiter.deferred.resolve()
     }
     for (const flusher of this.#flushers) if (flusher.state === 'parents') flusher.retryNow()
+    this.#parts.onPressure()
     this.#trim()
   }
 
@@ -398,7 +419,11 @@ export class Flusher implements FlushContext {
   stuck(lane: Lane, failure: StoreFailure): void {
     if (this.#stalledSaid.has(lane.index)) return
     this.#stalledSaid.add(lane.index)
-    this.#parts.events.emit('stalled', { lane: lane.index, lagMs: this.lagMs(lane), reason: failure.message })
+    this.#parts.events.emit('stalled', {
+      lane: lane.index,
+      lagMs: this.lagMs(lane),
+      reason: failure.message,
+    })
     this.#parts.ports.logger.warn({ lane: lane.index, code: failure.code }, failure.message)
   }
 
@@ -479,7 +504,11 @@ export class Flusher implements FlushContext {
     }
     if (journal.stats().segments < 2) return
     for (const flusher of this.#flushers) {
-      if (flusher.lane.empty && flusher.lane.checkpoint === upTo && upTo < journal.durablePosition) {
+      if (
+        flusher.lane.empty &&
+        flusher.lane.checkpoint === upTo &&
+        upTo < journal.durablePosition
+      ) {
         flusher.offerSkip(journal.durablePosition)
       }
     }
@@ -495,7 +524,10 @@ export class Flusher implements FlushContext {
         if (lagMs < stallMs || this.#stalledSaid.has(lane.index)) continue
         this.#stalledSaid.add(lane.index)
         const reason = this.#stallReason(lane)
-        this.#parts.ports.logger.warn({ lane: lane.index, lagMs, reason }, 'nothing is flushed although it is due')
+        this.#parts.ports.logger.warn(
+          { lane: lane.index, lagMs, reason },
+          'nothing is flushed although it is due',
+        )
         this.#parts.events.emit('stalled', { lane: lane.index, lagMs, reason })
       }
     })

@@ -254,7 +254,8 @@ export class LaneFlusher {
       await transaction.commit(reached)
     } catch (error) {
       await transaction.rollback()
-      if (context.store.classify(error).kind === 'rejected') await this.#rejectedAtCommit(chunk, error)
+      if (context.store.classify(error).kind === 'rejected')
+        await this.#rejectedAtCommit(chunk, error)
       else throw error
       return
     }
@@ -311,16 +312,14 @@ export class LaneFlusher {
     )
     try {
       if (!(await this.#isNext(transaction, chunk.batch))) return
-      const verdicts = chunk.entries.map(
-        (entry): Verdict => ({
-          entry,
-          id: this.#context.idOf(entry),
-          reason: 'rejected',
-          behind: undefined,
-          failure,
-          group: undefined,
-        }),
-      )
+      const verdicts = chunk.entries.map((entry): Verdict => ({
+        entry,
+        id: this.#context.idOf(entry),
+        reason: 'rejected',
+        behind: undefined,
+        failure,
+        group: undefined,
+      }))
       await this.#context.deadLetters.add(await this.#context.lettersOf(verdicts))
       await this.#context.deadLetters.settle(chunk.batch.retries, 'retried')
       await transaction.commit(chunk.batch.to)
@@ -490,9 +489,17 @@ export class LaneFlusher {
   /** Errors that are not the store's: the journal's, the dead letters', a cache that is not declared. */
   #failedHere(error: unknown): void {
     const code = error instanceof DaybookError ? error.code : 'ASSERTION'
-    const failure: StoreFailure = { kind: 'misconfigured', code, message: reasonOf(error), known: true }
+    const failure: StoreFailure = {
+      kind: 'misconfigured',
+      code,
+      message: reasonOf(error),
+      known: true,
+    }
     if (isDaybookError(error, 'INVALID_STATE') || isDaybookError(error, 'DEAD_LETTERS_FULL')) {
-      this.#retryAfter(retryDelayMs(this.attempt + 1, this.#context.retry, this.#context.random), failure)
+      this.#retryAfter(
+        retryDelayMs(this.attempt + 1, this.#context.retry, this.#context.random),
+        failure,
+      )
       this.#context.stuck(this.lane, failure)
     } else this.#context.halt(this.lane, failure, error)
   }

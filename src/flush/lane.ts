@@ -413,7 +413,10 @@ export class Lane {
         throw new DaybookError(
           'INVALID_STATE',
           `Mutations of cache "${entry.cache}" are pending, and it has not been declared since the restart.`,
-          { details: { cache: entry.cache, lane: this.index }, hint: `Call book.cache('${entry.cache}', …).` },
+          {
+            details: { cache: entry.cache, lane: this.index },
+            hint: `Call book.cache('${entry.cache}', …).`,
+          },
         )
       }
       batch.add(entry, table.schema.blank)

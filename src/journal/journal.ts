@@ -22,6 +22,8 @@ export interface JournalListener {
   durable(entries: readonly Entry[]): void
   /** These entries, and all that were appended since, are not durable and never will be. Called before `done` rejects. */
   undone(entries: readonly Entry[], error: unknown): void
+  /** The state has become this one: who waits for space can try again when it is `open`. */
+  changed?(state: JournalState): void
 }
 
 export type JournalState =
@@ -80,7 +82,10 @@ export interface Journal {
   find(positions: readonly Position[]): Promise<Entry[]>
 
   /** Visits every durable entry beyond `after` without decoding it: what recovery needs to index what is pending. */
-  scan(after: Position, visit: (position: Position, lane: number, hash: number, bytes: number) => void): Promise<void>
+  scan(
+    after: Position,
+    visit: (position: Position, lane: number, hash: number, bytes: number) => void,
+  ): Promise<void>
 
   /** Lets go of what is at or below `position`, in whole segments. Keeps what the retention asks for. */
   trim(position: Position): Promise<void>

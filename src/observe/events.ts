@@ -73,7 +73,8 @@ export interface EventMap {
 }
 
 export type EventName = keyof EventMap
-export type Listener<Name extends EventName> = (payload: EventMap[Name]) => void
+/** What it returns is ignored, but for a promise that rejects. */
+export type Listener<Name extends EventName> = (payload: EventMap[Name]) => unknown
 
 type Guest = (payload: unknown) => unknown
 

@@ -11,7 +11,11 @@ export type ColumnType =
   /** number where it is safe, else bigint. `bits` is 16, 32 or 64. */
   | { readonly kind: 'integer'; readonly bits: 16 | 32 | 64 }
   /** string of decimal digits; with a scale, exactly that many fraction digits. */
-  | { readonly kind: 'numeric'; readonly precision?: number | undefined; readonly scale?: number | undefined }
+  | {
+      readonly kind: 'numeric'
+      readonly precision?: number | undefined
+      readonly scale?: number | undefined
+    }
   /** number; 32 bits are rounded as the database does. `nonFinite`: NaN and the infinities can be stored. */
   | { readonly kind: 'float'; readonly bits: 32 | 64; readonly nonFinite: boolean }
   | { readonly kind: 'boolean' }

@@ -15,6 +15,11 @@ export interface StoreCapabilities {
   readonly concurrency: number
   /** Patches (merge, increment) reach the database as such. Without it they are resolved to a `set` first. */
   readonly patches: boolean
+  /**
+   * False: the store keeps no checkpoint beyond this process, and `open` answers position 0 for every lane: what the
+   * journal still has is written again from its oldest entry on. Default true.
+   */
+  readonly checkpoints?: boolean
 }
 
 export interface LaneCheckpoint {
@@ -119,14 +124,29 @@ export interface Store {
   /** Reads a table's catalogue. Throws STORE_MISCONFIGURED with what is wrong and what to do. */
   describe(request: TableRequest, call: StoreCall): Promise<TableSchema>
   /** Rows by canonical key (see `store/key.ts`), each in canonical form, with the checkpoints of the same snapshot. */
-  load(schema: TableSchema, cache: string, keys: readonly string[], call: StoreCall): Promise<Loaded>
+  load(
+    schema: TableSchema,
+    cache: string,
+    keys: readonly string[],
+    call: StoreCall,
+  ): Promise<Loaded>
   /** Keys in the table beyond `after`, in the store's order, at most `limit`. */
-  keys(schema: TableSchema, cache: string, after: string | undefined, limit: number, call: StoreCall): Promise<string[]>
+  keys(
+    schema: TableSchema,
+    cache: string,
+    after: string | undefined,
+    limit: number,
+    call: StoreCall,
+  ): Promise<string[]>
   /**
    * Locks the lane's checkpoint row and reads it. `careful` pays a round trip for each write so that a rejected one
    * does not end the transaction. Throws what `classify` knows: `fenced` where the row has a newer epoch.
    */
-  begin(lane: number, mode: { readonly careful: boolean }, call: StoreCall): Promise<StoreTransaction>
+  begin(
+    lane: number,
+    mode: { readonly careful: boolean },
+    call: StoreCall,
+  ): Promise<StoreTransaction>
   /** Keys whose time has come, for `expire: 'delete'`: at most `limit`, the earliest first. */
   expired(cache: string, nowMs: number, limit: number, call: StoreCall): Promise<string[]>
   /** Total: every error has a kind. */

@@ -14,10 +14,18 @@ const integer = fc.oneof(
 )
 const decimal = fc
   .tuple(fc.boolean(), fc.integer({ min: 0, max: 1e9 }), fc.integer({ min: 0, max: 99 }))
-  .map(([negative, whole, cents]) => `${negative && whole + cents > 0 ? '-' : ''}${whole}.${String(cents).padStart(2, '0')}`)
+  .map(
+    ([negative, whole, cents]) =>
+      `${negative && whole + cents > 0 ? '-' : ''}${whole}.${String(cents).padStart(2, '0')}`,
+  )
 const text = fc.option(fc.string(), { nil: null })
 
-const row: fc.Arbitrary<Fields> = fc.record({ count: fc.option(integer, { nil: null }), total: decimal, name: text, note: text })
+const row: fc.Arbitrary<Fields> = fc.record({
+  count: fc.option(integer, { nil: null }),
+  total: decimal,
+  name: text,
+  note: text,
+})
 const partial: fc.Arbitrary<Fields> = fc.record(
   { count: fc.option(integer, { nil: null }), total: decimal, name: text, note: text },
   { requiredKeys: [] },
@@ -26,9 +34,9 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
   row.map((fields): Mutation => ({ kind: 'set', fields })),
   fc.constant<Mutation>({ kind: 'delete' }),
   partial.map((fields): Mutation => ({ kind: 'patch', fields, amounts: {} })),
-  fc.record({ count: integer, total: decimal }, { requiredKeys: [] }).map(
-    (amounts): Mutation => ({ kind: 'patch', fields: {}, amounts }),
-  ),
+  fc
+    .record({ count: integer, total: decimal }, { requiredKeys: [] })
+    .map((amounts): Mutation => ({ kind: 'patch', fields: {}, amounts })),
 )
 const value = fc.option(row, { nil: undefined })
 
@@ -36,7 +44,10 @@ describe('coalescing', () => {
   test('equals applying the mutations one after the other', () => {
     fc.assert(
       fc.property(value, fc.array(mutation, { minLength: 1, maxLength: 8 }), (start, mutations) => {
-        const applied = mutations.reduce<Fields | undefined>((now, next) => applyMutation(now, next, blank), start)
+        const applied = mutations.reduce<Fields | undefined>(
+          (now, next) => applyMutation(now, next, blank),
+          start,
+        )
         const folded = mutations.reduce((earlier, later) => coalesce(earlier, later, blank))
         expect(applyMutation(start, folded, blank)).toEqual(applied)
       }),
@@ -68,8 +79,16 @@ describe('coalescing', () => {
   test('keeps a column out of the amounts once a later merge has set it', () => {
     const added: Mutation = { kind: 'patch', fields: {}, amounts: { count: 5 } }
     const merged: Mutation = { kind: 'patch', fields: { count: 1 }, amounts: {} }
-    expect(coalesce(added, merged, blank)).toEqual({ kind: 'patch', fields: { count: 1 }, amounts: {} })
-    expect(coalesce(merged, added, blank)).toEqual({ kind: 'patch', fields: { count: 6 }, amounts: {} })
+    expect(coalesce(added, merged, blank)).toEqual({
+      kind: 'patch',
+      fields: { count: 1 },
+      amounts: {},
+    })
+    expect(coalesce(merged, added, blank)).toEqual({
+      kind: 'patch',
+      fields: { count: 6 },
+      amounts: {},
+    })
   })
 
   test('turns a merge after a delete into an insert over the defaults', () => {
@@ -91,7 +110,9 @@ describe('adding', () => {
 
   test('agrees with bigint arithmetic on cents', () => {
     const cents = (text: string): bigint => BigInt(text.replace('.', ''))
-    fc.assert(fc.property(decimal, decimal, (a, b) => cents(addDecimals(a, b)) === cents(a) + cents(b)))
+    fc.assert(
+      fc.property(decimal, decimal, (a, b) => cents(addDecimals(a, b)) === cents(a) + cents(b)),
+    )
   })
 
   test('grows from number to bigint and back where a sum leaves or enters the safe range', () => {

@@ -1,0 +1,139 @@
+import { getEventListeners } from 'node:events'
+
+import { expect, test } from 'vitest'
+
+import { Deferred, waitFor, Wake } from '../../src/base/deadline.ts'
+import { ManualClock } from '../support/manual-clock.ts'
+import { settled } from '../support/settled.ts'
+
+function setUp() {
+  const clock = new ManualClock()
+  const controller = new AbortController()
+  const limits = { clock, timeoutMs: 100, signal: controller.signal, what: 'Waiting for tea' }
+  const leftovers = () => clock.armed + getEventListeners(controller.signal, 'abort').length
+  return { clock, controller, limits, leftovers }
+}
+
+test('a promise that settles in time is passed on, and nothing is left behind', async () => {
+  const { limits, leftovers } = setUp()
+  expect(await waitFor(Promise.resolve(7), limits)).toBe(7)
+  const failure = new Error('no tea')
+  await expect(waitFor(Promise.reject(failure), limits)).rejects.toBe(failure)
+  expect(leftovers()).toBe(0)
+})
+
+test('the deadline ends the wait with TIMEOUT, and a later rejection is nobody’s', async () => {
+  const { clock, limits, leftovers } = setUp()
+  const slow = new Deferred<number>()
+  const wait = waitFor(slow.promise, { ...limits, details: { outcome: 'pending' } })
+  const outcome = expect(wait).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: 'Waiting for tea took longer than 100 ms.',
+    details: { outcome: 'pending', timeoutMs: 100 },
+  })
+  await clock.advance(99)
+  expect(clock.armed).toBe(1)
+  await clock.advance(1)
+  await outcome
+  expect(leftovers()).toBe(0)
+  // An unhandled rejection would fail the run.
+  slow.reject(new Error('late'))
+  await settled()
+})
+
+test('the signal ends the wait with ABORTED and its reason', async () => {
+  const { controller, limits, leftovers } = setUp()
+  const slow = new Deferred<number>()
+  const wait = waitFor(slow.promise, { ...limits, details: { lane: 3 } })
+  const reason = new Error('enough')
+  controller.abort(reason)
+  await expect(wait).rejects.toMatchObject({ code: 'ABORTED', cause: reason, details: { lane: 3 } })
+  expect(leftovers()).toBe(0)
+  slow.reject(new Error('late'))
+  await settled()
+})
+
+test('a signal that was aborted before ends the wait at once, even of a settled promise', async () => {
+  const { controller, limits, leftovers } = setUp()
+  controller.abort()
+  await expect(waitFor(Promise.resolve(1), limits)).rejects.toMatchObject({ code: 'ABORTED' })
+  await expect(waitFor(Promise.reject(new Error('x')), limits)).rejects.toMatchObject({
+    code: 'ABORTED',
+  })
+  expect(leftovers()).toBe(0)
+  await settled()
+})
+
+test('without limits the promise itself is returned; Infinity is no limit', () => {
+  const { clock } = setUp()
+  const promise = Promise.resolve(1)
+  expect(waitFor(promise, { clock, what: 'x' })).toBe(promise)
+  expect(waitFor(promise, { clock, timeoutMs: Infinity, what: 'x' })).toBe(promise)
+})
+
+test('a signal alone is enough', async () => {
+  const { clock, controller } = setUp()
+  const wait = waitFor(new Deferred<void>().promise, {
+    clock,
+    signal: controller.signal,
+    what: 'x',
+  })
+  expect(clock.armed).toBe(0)
+  controller.abort()
+  await expect(wait).rejects.toMatchObject({ code: 'ABORTED' })
+})
+
+test('a deferred promise is settled from outside', async () => {
+  const kept = new Deferred<number>()
+  kept.resolve(4)
+  expect(await kept.promise).toBe(4)
+  const broken = new Deferred<number>()
+  broken.reject(new Error('broken'))
+  await expect(broken.promise).rejects.toThrow('broken')
+})
+
+test('a wake before the wait is not lost, and several count as one', async () => {
+  const { clock } = setUp()
+  const wake = new Wake()
+  wake.wake()
+  wake.wake()
+  await wake.wait(clock)
+  let woken = false
+  const second = wake.wait(clock).then(() => {
+    woken = true
+  })
+  await settled()
+  expect(woken).toBe(false)
+  wake.wake()
+  await second
+})
+
+test('a wake reaches all who wait, and is used up by them', async () => {
+  const { clock, leftovers, limits } = setUp()
+  const wake = new Wake()
+  const waits = [wake.wait(clock, 50, limits.signal), wake.wait(clock)]
+  wake.wake()
+  await Promise.all(waits)
+  expect(leftovers()).toBe(0)
+  let woken = false
+  void wake.wait(clock).then(() => {
+    woken = true
+  })
+  await settled()
+  expect(woken).toBe(false)
+})
+
+test('a wait ends by itself after its time or with its signal, and the next wake is kept', async () => {
+  const { clock, controller, leftovers, limits } = setUp()
+  const wake = new Wake()
+  const timed = wake.wait(clock, 50, limits.signal)
+  await clock.advance(50)
+  await timed
+  const signalled = wake.wait(clock, 50, limits.signal)
+  controller.abort()
+  await signalled
+  await wake.wait(clock, 50, limits.signal)
+  expect(leftovers()).toBe(0)
+  wake.wake()
+  await wake.wait(clock)
+})

@@ -1,0 +1,142 @@
+/**
+ * A journal that is a list, without files. Alone, everything appended is durable at once; behind a book, group commits
+ * become durable a turn later, or when the test says so.
+ */
+
+import { DaybookError } from '../../src/base/errors.ts'
+import type { OpenJournal } from '../../src/book/open.ts'
+import type {
+  Commit,
+  Journal,
+  JournalListener,
+  JournalState,
+  JournalStats,
+} from '../../src/journal/journal.ts'
+import type { Entry, Position } from '../../src/mutation/mutation.ts'
+
+interface Group {
+  readonly entries: Entry[]
+  readonly commit: Commit
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+export class MemoryJournal implements Journal {
+  readonly id = 'memory'
+  epoch = 0
+  readonly lanes: number
+  state: JournalState = 'open'
+  readonly entries: Entry[] = []
+  oldestPosition = 1
+  lastPosition = 0
+  durablePosition = 0
+  /** False: groups stay undurable until `commit` or `fail`. */
+  automatic = true
+  /** Appends are refused as by a full disk. */
+  refusing = false
+  #listener: JournalListener | undefined
+  #groups: Group[] = []
+
+  constructor(lanes = 1) {
+    this.lanes = lanes
+  }
+
+  /** For `openBook`: the same journal again and again, as after a restart. */
+  readonly open: OpenJournal = async ({ listener }) => {
+    this.#listener = listener
+    this.epoch++
+    this.state = 'open'
+    return this
+  }
+
+  append(entries: readonly Entry[]): Commit {
+    if (this.state === 'closed') throw new DaybookError('CLOSED', 'closed')
+    if (this.refusing) throw new DaybookError('JOURNAL_FULL', 'full')
+    for (const entry of entries) {
+      entry.position = ++this.lastPosition
+      entry.bytes = 50
+    }
+    if (this.#listener === undefined) {
+      this.entries.push(...entries)
+      this.durablePosition = this.lastPosition
+      return { done: Promise.resolve() }
+    }
+    const last = this.#groups.at(-1) ?? this.#newGroup()
+    last.entries.push(...entries)
+    return last.commit
+  }
+
+  /** All that was appended becomes durable. */
+  commit(): void {
+    for (const group of this.#groups.splice(0)) {
+      this.entries.push(...group.entries)
+      this.durablePosition = group.entries.at(-1)?.position ?? this.durablePosition
+      this.#listener?.durable(group.entries)
+      group.resolve()
+    }
+  }
+
+  /** None of what was appended becomes durable. */
+  fail(error: unknown = new DaybookError('JOURNAL_FULL', 'no space')): void {
+    for (const group of this.#groups.splice(0)) {
+      this.#listener?.undone(group.entries, error)
+      group.reject(error)
+    }
+  }
+
+  async whenDurable(position: Position): Promise<void> {
+    if (position > this.durablePosition) await this.#groups.at(-1)?.commit.done
+  }
+
+  #newGroup(): Group {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    promise.catch(() => undefined)
+    const group: Group = { entries: [], commit: { done: promise }, resolve, reject }
+    this.#groups.push(group)
+    if (this.automatic) setImmediate(() => this.commit())
+    return group
+  }
+
+  async *read(lane: number, after: Position, to: Position): AsyncGenerator<readonly Entry[]> {
+    if (after + 1 < this.oldestPosition) throw new DaybookError('JOURNAL_GAP', 'trimmed')
+    const found = this.entries.filter(
+      (entry) => entry.lane === lane && entry.position > after && entry.position <= to,
+    )
+    for (let at = 0; at < found.length; at += 3) yield found.slice(at, at + 3)
+  }
+
+  async find(positions: readonly Position[]): Promise<Entry[]> {
+    return positions.map(
+      (position) => this.entries.find((entry) => entry.position === position) as Entry,
+    )
+  }
+
+  async scan(
+    after: Position,
+    visit: (position: Position, lane: number, hash: number, bytes: number) => void,
+  ): Promise<void> {
+    for (const { position, lane, hash, bytes } of this.entries) {
+      if (position > after) visit(position, lane, hash, bytes)
+    }
+  }
+
+  trim(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  stats(): JournalStats {
+    return {
+      state: this.state,
+      segments: 1,
+      bytes: 0,
+      undurableBytes: 0,
+      commits: 0,
+      syncMs: { p50: 0, p99: 0, max: 0 },
+    }
+  }
+
+  async close(): Promise<void> {
+    this.commit()
+    this.state = 'closed'
+  }
+}
