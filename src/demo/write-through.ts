@@ -29,16 +29,13 @@ export class WriteThrough implements Contender {
     const touched = new Set([origin, destination])
     if (work.outdated !== undefined)
       touched.add(work.outdated.origin).add(work.outdated.destination)
-    const before = [...touched].map((airport) => this.#last.get(airport))
+    const before = [...touched].map((airport) => this.#last.get(airport) ?? Promise.resolve())
     const done = this.#applyAfter(before, work)
     for (const airport of touched) this.#last.set(airport, done)
     return done
   }
 
-  async #applyAfter(
-    before: readonly (Promise<void> | undefined)[],
-    work: FlightWork,
-  ): Promise<void> {
+  async #applyAfter(before: readonly Promise<void>[], work: FlightWork): Promise<void> {
     await Promise.all(before)
     const statements = flightStatements(work, (table) => this.#database.qualify(table))
     await this.#database.apply(statements)

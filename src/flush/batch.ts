@@ -16,40 +16,46 @@ const rowOverheadBytes = 160
 /** One more position in a row's `parts`. */
 const positionBytes = 8
 
-/** The coalesced mutation of one key in one batch. */
-export class PendingRow {
-  mutation: Mutation
+/**
+ * The coalesced mutation of one key in one batch. An entry is one as it is: only where a patch has to be folded does a
+ * row of its own come into being.
+ */
+export interface PendingRow {
+  readonly mutation: Mutation
   readonly hash: number
   /** The newest mutation in it. */
-  position: Position
+  readonly position: Position
   /** The mutations that rebuild it from the journal; undefined where `position` alone does. */
-  parts: Position[] | undefined = undefined
+  readonly parts?: readonly Position[] | undefined
+  /** Of the record; a folded row counts its parts too. */
+  readonly bytes: number
+  readonly expiresAtMs?: number | undefined
+}
+
+/** Several mutations of one key that only together say what they do. */
+class FoldedRow implements PendingRow {
+  mutation: Mutation
+  readonly hash: number
+  position: Position
+  readonly parts: Position[]
   bytes: number
   expiresAtMs: number | undefined
 
-  constructor(entry: Entry) {
-    this.mutation = entry.mutation
-    this.hash = entry.hash
-    this.position = entry.position
-    this.bytes = entry.bytes + rowOverheadBytes
-    this.expiresAtMs = entry.expiresAtMs
+  constructor(earlier: PendingRow, later: Entry, blank: Fields) {
+    this.mutation = coalesce(earlier.mutation, later.mutation, blank)
+    this.hash = later.hash
+    this.position = later.position
+    this.parts = [earlier.position, later.position]
+    this.bytes = Math.max(earlier.bytes, later.bytes) + 2 * positionBytes
+    this.expiresAtMs = later.expiresAtMs
   }
 
-  /** Folds a later mutation of the same key in. */
-  fold(entry: Entry, blank: Fields): void {
-    if (isDeterminate(entry.mutation)) {
-      this.parts = undefined
-      this.bytes = entry.bytes + rowOverheadBytes
-    } else if (this.parts === undefined) {
-      this.parts = [this.position, entry.position]
-      this.bytes = Math.max(this.bytes, entry.bytes + rowOverheadBytes) + positionBytes
-    } else {
-      this.parts.push(entry.position)
-      this.bytes += positionBytes
-    }
-    this.mutation = coalesce(this.mutation, entry.mutation, blank)
-    this.position = entry.position
-    this.expiresAtMs = entry.expiresAtMs
+  fold(later: Entry, blank: Fields): void {
+    this.mutation = coalesce(this.mutation, later.mutation, blank)
+    this.position = later.position
+    this.parts.push(later.position)
+    this.bytes += positionBytes
+    this.expiresAtMs = later.expiresAtMs
   }
 }
 
@@ -90,14 +96,23 @@ export class Batch {
     const before = this.bytes
     const row = rows.get(entry.key)
     if (row === undefined) {
-      const fresh = new PendingRow(entry)
-      rows.set(entry.key, fresh)
+      rows.set(entry.key, entry)
       this.keys++
-      this.bytes += fresh.bytes
+      this.bytes += entry.bytes + rowOverheadBytes
     } else {
       this.bytes -= row.bytes
-      row.fold(entry, blank)
-      this.bytes += row.bytes
+      if (isDeterminate(entry.mutation)) {
+        rows.set(entry.key, entry)
+        this.bytes += entry.bytes
+      } else {
+        let folded = row
+        if (row instanceof FoldedRow) row.fold(entry, blank)
+        else {
+          folded = new FoldedRow(row, entry, blank)
+          rows.set(entry.key, folded)
+        }
+        this.bytes += folded.bytes
+      }
     }
     if (this.mutations === 0) this.first = entry.position
     this.mutations++

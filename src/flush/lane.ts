@@ -283,7 +283,8 @@ export class Lane {
         const row = part.get(cache, key)
         if (row === undefined) return false
         position = Math.max(position, row.position)
-        pieces.push(row)
+        // A copy: the row goes on folding what comes while the caller reads from the journal.
+        pieces.push({ mutation: row.mutation })
         return isDeterminate(row.mutation)
       }
       const positions = this.#index.find(hash, Math.max(after, part.from), part.to)

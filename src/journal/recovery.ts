@@ -13,7 +13,6 @@ import type { Files } from '../base/files.ts'
 import type { Logger } from '../base/log.ts'
 import type { Position } from '../mutation/mutation.ts'
 import { damageError, type Damage } from './damage.ts'
-import type { CutTail } from './file-journal.ts'
 import {
   batchBytes,
   checksum,
@@ -38,9 +37,20 @@ export interface Tail {
   readonly damage: Damage | undefined
 }
 
+/** An unacknowledged tail that was cut. */
+export interface CutTail {
+  readonly file: string
+  readonly offset: number
+  readonly bytes: number
+  /** Where the bytes were copied. */
+  readonly copy: string
+}
+
 export interface Recovered {
   /** Oldest first; at least one. */
   readonly segments: readonly Segment[]
+  /** The last of them. */
+  readonly last: Segment
   readonly tail: Tail
   readonly cut: CutTail | undefined
 }
@@ -75,10 +85,10 @@ export async function recover(
   const tail = await examineTail(files, last)
   if (tail.damage !== undefined) throw damageError(directory, tail.damage)
   await rewriteLast(files, last, tail)
-  if (tail.tornBytes === 0) return { segments, tail, cut: undefined }
+  if (tail.tornBytes === 0) return { segments, last, tail, cut: undefined }
   const cut = await cutTail(files, directory, last, tail)
   logger.warn({ ...cut, position: tail.nextPosition }, 'cut an unacknowledged tail of the journal')
-  return { segments, tail: { ...tail, tornBytes: 0 }, cut }
+  return { segments, last, tail: { ...tail, tornBytes: 0 }, cut }
 }
 
 /** Reads every segment's header, and checks that they are one unbroken sequence of one journal. */

@@ -138,10 +138,10 @@ export class SegmentSupply {
       prepared = undefined
     }
     prepared ??= await this.#make(bytes)
-    const { directory, journalId, lanes, epoch } = this.#options
+    const { journalId, lanes, epoch } = this.#options
     const ordinal = (this.#segments.at(-1)?.header.ordinal ?? 0) + 1
     const fields = { journalId, lanes, epoch, ordinal, base, previous }
-    const segment = await publishSegment(this.#ports.files, directory, prepared, fields)
+    const segment = await this.#publish(prepared, fields)
     this.#segments.push(segment)
     this.#claimed.shift()
     return { segment, file: prepared.file }
@@ -207,6 +207,31 @@ export class SegmentSupply {
         this.#preparing = undefined
         this.#preparingBytes = 0
       })
+  }
+
+  async #publish(
+    prepared: PreparedSegment,
+    fields: Parameters<typeof publishSegment>[3],
+  ): Promise<Segment> {
+    const { files } = this.#ports
+    const { directory } = this.#options
+    let segment: Segment
+    try {
+      segment = await publishSegment(files, directory, prepared, fields)
+    } catch (error) {
+      await discardSegment(files, prepared)
+      throw error
+    }
+    try {
+      await files.syncDirectory(directory)
+    } catch (error) {
+      // The name may be durable or not, so there must be no other segment in its place: not a full disk to wait out.
+      throw new DaybookError('JOURNAL_FAILED', 'A new segment’s name could not be made durable.', {
+        cause: error,
+        details: { file: segment.path },
+      })
+    }
+    return segment
   }
 
   #make(bytes: number): Promise<PreparedSegment> {

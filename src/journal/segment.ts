@@ -108,7 +108,7 @@ export async function discardSegment(files: Files, prepared: PreparedSegment): P
   await Promise.allSettled([prepared.file.close(), files.remove(prepared.path)])
 }
 
-/** Gives a prepared file its header and its name, durably. */
+/** Gives a prepared file its header, durably, and then its name, which only a sync of the directory makes durable. */
 export async function publishSegment(
   files: Files,
   directory: string,
@@ -122,7 +122,6 @@ export async function publishSegment(
   const name = segmentName(fields.base, prepared.id)
   const path = join(directory, name)
   await files.rename(prepared.path, path)
-  await files.syncDirectory(directory)
   return { path, name, header, index: new BatchIndex() }
 }
 

@@ -9,6 +9,7 @@
  * durable is undone, and space is looked for until it returns.
  */
 
+import { assert } from '../base/assert.ts'
 import { DaybookError, reasonOf } from '../base/errors.ts'
 import type { Timer } from '../base/clock.ts'
 import type { Ports } from '../base/ports.ts'
@@ -89,6 +90,7 @@ export class Writer {
   #sealTimer: Timer | undefined
   #lastCommitAt = 0
   #probeTimer: Timer | undefined
+  #probing: Promise<void> | undefined
   #commits = 0
   readonly #latencies = new Float64Array(latencySamples)
 
@@ -105,6 +107,10 @@ export class Writer {
     this.#lastPosition = start.lastPosition
     this.#givenPosition = start.lastPosition
     this.#plannedRoom = this.#roomLeft()
+  }
+
+  get epoch(): number {
+    return this.#epoch
   }
 
   get state(): JournalState {
@@ -140,18 +146,14 @@ export class Writer {
   append(entries: readonly Entry[]): Commit {
     if (this.#state !== 'open') throw this.#refusal()
     if (this.#undurableBytes >= maxUndurableBytes) throw overloaded()
+    assert(entries.length > 0, 'an append has entries')
     let group = this.#gathering ?? this.#gather(gatheredBatchBytes)
     let end = group.encode(entries)
-    if (end < 0) {
-      if (group.entries.length > 0) group = this.#gatherNext(gatheredBatchBytes)
-      while ((end = group.encode(entries)) < 0) {
-        const bytes = pagesFor(Math.max(-end, 2 * group.buffer.length))
-        if (group.buffer.length >= maxBatchBytes) throw tooLarge()
-        group = this.#gather(Math.min(bytes, maxBatchBytes))
-      }
+    if (end < 0 || pagesFor(end) > group.room) {
+      group = this.#groupFor(entries)
+      end = group.encode(entries)
+      if (pagesFor(end) > group.room) this.#claim(group, end)
     }
-    if (pagesFor(end) > group.room) this.#claim(group, end)
-
     let position = this.#givenPosition
     for (const entry of entries) {
       entry.position = ++position
@@ -177,6 +179,7 @@ export class Writer {
 
   /** Writes an empty batch, and resolves when it is durable. */
   seal(): Promise<void> {
+    this.#complete()
     const group = new Group('seal', this.#buffers.take(), this.#plannedRoom + pageBytes)
     if (group.room < pageBytes) this.#claim(group, group.end)
     this.#plan(group)
@@ -187,17 +190,18 @@ export class Writer {
 
   /** Refuses further appends, makes what was appended durable, and seals. Throws where that fails. */
   async close(): Promise<void> {
-    const { state } = this
+    const wasOpen = this.#state === 'open'
     this.#state = 'closed'
     this.#probeTimer?.cancel()
     this.#sealTimer?.cancel()
-    if (state === 'open') {
-      this.#pump()
-      const last = this.#gathering ?? this.#waiting.at(-1) ?? this.#inFlight
-      await last?.done
-      if (!this.#sealed) await this.seal()
+    try {
+      this.#complete()
+      await (this.#waiting.at(-1) ?? this.#inFlight)?.done
+      if (wasOpen && !this.#sealed) await this.seal()
+    } finally {
+      await this.#probing
+      await this.#current.file.close()
     }
-    await this.#current.file.close()
   }
 
   #refusal(): DaybookError {
@@ -206,22 +210,33 @@ export class Writer {
   }
 
   #gather(bytes: number): Group {
-    if (this.#gathering !== undefined) this.#buffers.giveBack(this.#gathering.buffer)
     const group = new Group('data', this.#buffers.take(bytes), this.#plannedRoom)
     this.#gathering = group
     return group
   }
 
-  /** Closes the group that is gathered, and begins the next one. */
-  #gatherNext(bytes: number): Group {
-    const group = this.#gathering
-    if (group !== undefined) {
+  /** An empty group whose buffer has room for all of the entries. The one that is gathered is complete. */
+  #groupFor(entries: readonly Entry[]): Group {
+    this.#complete()
+    let group = this.#gather(gatheredBatchBytes)
+    for (let end = group.encode(entries); end < 0; end = group.encode(entries)) {
       this.#gathering = undefined
-      this.#plan(group)
-      this.#waiting.push(group)
-      this.#pump()
+      if (group.buffer.length >= maxBatchBytes) throw tooLarge()
+      const bytes = pagesFor(Math.max(-end, 2 * group.buffer.length))
+      group = this.#gather(Math.min(bytes, maxBatchBytes))
     }
-    return this.#gather(bytes)
+    return group
+  }
+
+  /** Lets nothing more into the group that is gathered. An empty one is dropped: its room is no longer right. */
+  #complete(): void {
+    const group = this.#gathering
+    this.#gathering = undefined
+    if (group === undefined) return
+    if (group.entries.length === 0) return this.#buffers.giveBack(group.buffer)
+    this.#plan(group)
+    this.#waiting.push(group)
+    this.#pump()
   }
 
   /** The group, up to `end`, will begin a new segment. Throws JOURNAL_FULL where there is none to be had. */
@@ -289,7 +304,8 @@ export class Writer {
       else this.#fail(error)
       return
     }
-    this.#committed(group, header, bytes, startedAt)
+    // Where the journal has failed meanwhile, the group was already told so.
+    if (this.#inFlight === group) this.#committed(group, header, bytes, startedAt)
   }
 
   /** Header, checksums, and zeros up to the end of the page. */
@@ -431,7 +447,7 @@ export class Writer {
   #probeLater(delayMs: number): void {
     if (this.#state !== 'full') return
     this.#probeTimer = this.#ports.clock.setTimer(delayMs, () => {
-      void this.#probe(Math.min(2 * delayMs, probeMs.last))
+      this.#probing = this.#probe(Math.min(2 * delayMs, probeMs.last))
     })
   }
 

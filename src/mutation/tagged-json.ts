@@ -12,7 +12,9 @@ export function toTaggedJson(value: unknown): string {
 
 /** The inverse of `toTaggedJson`. Throws a SyntaxError where the text is not such JSON. */
 export function fromTaggedJson(text: string): unknown {
-  return untag(JSON.parse(text))
+  const value: unknown = JSON.parse(text)
+  // Tags and names that have one more `$` are the only strings that begin so; most texts have none.
+  return text.includes('"$') ? untag(value) : value
 }
 
 function tag(value: unknown): unknown {

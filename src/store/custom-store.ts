@@ -32,6 +32,8 @@ import type {
   TableMutations,
 } from './store.ts'
 
+export { sqlCheckpoints } from './checkpoints.ts'
+
 interface CustomTarget {
   readonly cache: string
   /** undefined for a cache without a table. */

@@ -21,21 +21,25 @@ export class FakeBook implements ControlBook {
   readonly calls: string[] = []
   flushing: Promise<void> = Promise.resolve()
   flushSignal: AbortSignal | undefined
+  /** What the next retry or edit comes to. */
+  receipts: readonly { lane: number; position: number }[] = []
+  skipped: readonly { id: string; reason: string }[] = []
+  letters: DeadLetter[] = []
   readonly deadLetters: ControlBook['deadLetters'] = {
     list: async (filter, page) => {
       this.calls.push(`list ${JSON.stringify({ ...filter, ...page })}`)
-      return { letters: [] }
+      return { letters: this.letters }
     },
     groups: () => [{ cache: 'users', code: '23505', message: 'no', count: 2, oldestMs: 1 }],
     show: async (id) => ({ ...letter, id }),
     current: async () => ({ visits: 3 }),
     retry: async (selection, { force }) => {
       this.calls.push(`retry ${JSON.stringify(selection)} ${String(force)}`)
-      return { receipts: [], skipped: [] }
+      return { receipts: this.receipts, skipped: this.skipped }
     },
     edit: async (id, edit) => {
       this.calls.push(`edit ${id} ${JSON.stringify(edit)}`)
-      return { receipts: [], skipped: [] }
+      return { receipts: this.receipts, skipped: this.skipped }
     },
     discard: async () => {
       throw new DaybookError('DEAD_LETTER_UNKNOWN', 'There is no such letter.', {
@@ -44,8 +48,10 @@ export class FakeBook implements ControlBook {
     },
   }
 
+  figures: object = { state: 'open', pending: { mutations: 3 } }
+
   stats(): object {
-    return { state: 'open', pending: { mutations: 3 } }
+    return this.figures
   }
 
   async flush({ signal }: { signal?: AbortSignal }): Promise<void> {

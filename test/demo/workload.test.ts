@@ -37,7 +37,10 @@ function applyAll(writes: Iterable<CacheWrite>): Rows {
       continue
     }
     const keyColumns: Row = Object.fromEntries(
-      tableKeys[write.cache].map((column, index): [string, string | null] => [column, parts[index] ?? null]),
+      tableKeys[write.cache].map((column, index): [string, string | null] => [
+        column,
+        parts[index] ?? null,
+      ]),
     )
     const before: Row = rows.get(key) ?? { ...keyColumns, ...blanks[write.cache] }
     const changes =
