@@ -34,9 +34,11 @@ export async function closedLoop(loop: ClosedLoop): Promise<Measures> {
   await Promise.race([writing, elapsed(loop.warmUpMs)])
   phase = 'measure'
   const from = performance.now()
+  const cpu = process.cpuUsage()
   await Promise.race([writing, elapsed(loop.measureMs)])
   phase = 'over'
   const seconds = (performance.now() - from) / 1000
+  const { user, system } = process.cpuUsage(cpu)
   const count = measured
   await writing
 
@@ -45,6 +47,8 @@ export async function closedLoop(loop: ClosedLoop): Promise<Measures> {
     perSecond: count / seconds,
     p50Ms: sorted[Math.floor(sorted.length * 0.5)] ?? NaN,
     p99Ms: sorted[Math.floor(sorted.length * 0.99)] ?? NaN,
+    // Of all threads of this process. It depends least on what else the machine does.
+    cpuMicros: (user + system) / count,
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [names] [--json] [--quick] [--rounds n] [--profile directory]`
+ * `npm run bench -- [names] [--json] [--quick] [--rounds n] [--side text] [--profile directory]`
  *
  * Installs the peers, starts a private PostgreSQL, runs the sides of each bench in turn, each in a process of its own,
  * and prints medians, ratios, and whether they meet their targets. What cannot be measured is said with its reason.
@@ -28,6 +28,7 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
+    side: { type: 'string' },
     profile: { type: 'string' },
   },
 })
@@ -80,9 +81,10 @@ async function measure(bench: Bench) {
   say(`\n${bench.name}: ${bench.about}`)
   const rounds =
     options.rounds === undefined ? (options.quick ? 1 : bench.rounds) : Number(options.rounds)
-  const results = bench.sides.map((side): SideResult => ({ side: side.name, rounds: [] }))
+  const sides = bench.sides.filter(({ name }) => name.includes(options.side ?? ''))
+  const results = sides.map((side): SideResult => ({ side: side.name, rounds: [] }))
   for (let round = 0; round < rounds; round++) {
-    for (const [index, side] of bench.sides.entries()) {
+    for (const [index, side] of sides.entries()) {
       const result = results[index]
       if (result === undefined || result.reason !== undefined) continue
       try {

@@ -176,7 +176,9 @@ class NodeFiles implements Files {
     createLockFile(path)
     const database = new DatabaseSync(path)
     try {
-      database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
+      database.exec(
+        'PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE',
+      )
     } catch (error) {
       database.close()
       if ((error as { errcode?: number }).errcode === sqliteBusy) return undefined

@@ -118,7 +118,10 @@ export async function writeBatch(
       },
     )
   }
-  for (const { cache, key } of entries) await keyspaces.get(cache)?.whenFree(key)
+  const isHeld = ({ cache, key }: Entry): boolean => keyspaces.get(cache)?.isHeld(key) === true
+  for (let held = entries.find(isHeld); held !== undefined; held = entries.find(isHeld)) {
+    await keyspaces.get(held.cache)?.whenFree(held.key)
+  }
   const ordered = grouped(entries)
   const { pressure } = engine.options
   const limits: WriteLimits = {

@@ -143,7 +143,7 @@ const mebibyte = 1024 * kibibyte
 const gibibyte = 1024 * mebibyte
 const dayMs = 86_400_000
 
-const bookTable = {
+export const bookTable = {
   directory: {
     type: 'string',
     required: true,
@@ -204,7 +204,7 @@ const bookTable = {
   logger: { type: 'object', default: undefined, doc: 'Where messages go.' },
 } as const satisfies OptionTable
 
-const flushTable = {
+export const flushTable = {
   delayMs: {
     type: 'number',
     default: 500,
@@ -247,7 +247,7 @@ const flushTable = {
   },
 } as const satisfies OptionTable
 
-const journalTable = {
+export const journalTable = {
   segmentBytes: {
     type: 'number',
     default: 64 * mebibyte,
@@ -274,7 +274,7 @@ const journalTable = {
   },
 } as const satisfies OptionTable
 
-const pressureTable = {
+export const pressureTable = {
   memoryBytes: {
     type: 'number',
     default: 64 * mebibyte,
@@ -298,7 +298,7 @@ const pressureTable = {
   },
 } as const satisfies OptionTable
 
-const cacheTable = {
+export const cacheTable = {
   table: { type: 'string', default: undefined, doc: 'An existing table.' },
   key: { type: 'strings', default: undefined, doc: 'Key columns.' },
   columns: { type: 'strings', default: undefined, doc: 'Columns of the cache.' },
@@ -349,7 +349,7 @@ const cacheTable = {
 } as const satisfies OptionTable
 
 const afterRejection = { type: ['continue', 'park'] } as const
-const rejectionTable = {
+export const rejectionTable = {
   set: { ...afterRejection, default: 'continue', doc: 'After a set.' },
   delete: { ...afterRejection, default: 'continue', doc: 'After a delete.' },
   merge: { ...afterRejection, default: 'park', doc: 'After a merge.' },

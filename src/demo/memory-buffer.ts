@@ -52,7 +52,10 @@ export class MemoryBuffer implements Contender {
     if (this.#buffer.length + this.#inFlight >= maxStatements) await this.#flush()
     if (this.#buffer.length === 0) {
       this.#startedAt = systemClock.now()
-      systemClock.setTimer(delayMs, () => void this.#flush())
+      systemClock.setTimer(delayMs, () => {
+        // Every later flush fails with it, and those have a caller.
+        this.#flush().catch(() => undefined)
+      })
     }
     const statements = flightStatements(work, (table) => this.#database.qualify(table))
     this.#buffer.push(...statements)

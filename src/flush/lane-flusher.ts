@@ -19,7 +19,6 @@
  */
 
 import { AssertionError, assert } from '../base/assert.ts'
-import type { Timer } from '../base/clock.ts'
 import { Deferred, Wake } from '../base/deadline.ts'
 import { DaybookError, isDaybookError, reasonOf } from '../base/errors.ts'
 import type { Entry, Position } from '../mutation/mutation.ts'
@@ -412,16 +411,7 @@ export class LaneFlusher {
     const delayMs = this.#context.rateLimit.delayMs(rows)
     if (delayMs <= 0) return
     this.state = 'waiting'
-    await new Promise<void>((resolve) => {
-      let timer: Timer | undefined
-      const end = (): void => {
-        timer?.cancel()
-        this.#abort.signal.removeEventListener('abort', end)
-        resolve()
-      }
-      timer = this.#context.clock.setTimer(delayMs, end)
-      this.#abort.signal.addEventListener('abort', end)
-    })
+    await new Wake().wait(this.#context.clock, delayMs, this.#abort.signal)
     this.#abort.signal.throwIfAborted()
     this.state = 'flushing'
   }
@@ -495,7 +485,7 @@ export class LaneFlusher {
       message: reasonOf(error),
       known: true,
     }
-    if (isDaybookError(error, 'INVALID_STATE') || isDaybookError(error, 'DEAD_LETTERS_FULL')) {
+    if (error instanceof DaybookError && passingCodes.has(error.code)) {
       this.#retryAfter(
         retryDelayMs(this.attempt + 1, this.#context.retry, this.#context.random),
         failure,
@@ -511,6 +501,9 @@ export class LaneFlusher {
     this.#context.retrying(this.lane, this.attempt, delayMs, failure)
   }
 }
+
+/** Errors that end by themselves, or by what someone does meanwhile: nothing was written, and it is tried again. */
+const passingCodes = new Set<string>(['INVALID_STATE', 'DEAD_LETTERS_FULL', 'JOURNAL_FULL'])
 
 const ourCodes = new Set<string>([
   'JOURNAL_GAP',

@@ -314,7 +314,8 @@ class LocalJournal implements FileJournal {
     const readable = this.#readable(first)[0]
     if (readable === undefined || first < readable.segment.header.base) return this.#absent(first)
     const { segment } = readable
-    const walker = await this.#walk(readable, first, findChunkBytes)
+    const chunkBytes = segment.index.empty ? scanChunkBytes : findChunkBytes
+    const walker = await this.#walk(readable, first, chunkBytes)
     try {
       for (let batch; (batch = await walker.next()) !== undefined;) {
         const { header, body } = batch

@@ -37,6 +37,10 @@ export class BatchIndex {
   readonly #positions: Position[] = []
   readonly #offsets: number[] = []
 
+  get empty(): boolean {
+    return this.#offsets.length === 0
+  }
+
   add(firstPosition: Position, offset: number): void {
     const last = this.#offsets.at(-1)
     if (last !== undefined && offset < last + BatchIndex.#stepBytes) return

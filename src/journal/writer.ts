@@ -180,8 +180,9 @@ export class Writer {
   /** Writes an empty batch, and resolves when it is durable. */
   seal(): Promise<void> {
     this.#complete()
-    const group = new Group('seal', this.#buffers.take(), this.#plannedRoom + pageBytes)
-    if (group.room < pageBytes) this.#claim(group, group.end)
+    const group = new Group('seal', this.#buffers.take(), this.#plannedRoom)
+    // It may take the page that is left for it.
+    if (group.room + pageBytes < pagesFor(group.end)) this.#claim(group, group.end)
     this.#plan(group)
     this.#waiting.push(group)
     this.#pump()
@@ -250,10 +251,9 @@ export class Writer {
     group.room = group.segmentBytes - 2 * pageBytes
   }
 
-  /** The group's place is settled: what comes next finds the room behind it. */
+  /** The group's place is settled: what comes next finds the room behind it, which may be less than none. */
   #plan(group: Group): void {
     this.#plannedRoom = group.room - pagesFor(group.end)
-    if (group.kind === 'seal') this.#plannedRoom -= pageBytes
   }
 
   /** Room for data: a page is always left for a seal. */

@@ -186,6 +186,8 @@ class Link implements HeldConnection {
       listener.message(text, chunk)
     })
     server.on('data', (chunk) => {
+      // What was answered is not part of the next message.
+      this.#tail = ''
       if (this.#answered !== undefined) {
         this.cut()
         this.#answered()

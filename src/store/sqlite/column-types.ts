@@ -125,6 +125,7 @@ export function fromSql(column: Column): (value: SqlValue) => FieldValue {
   const type = column.type
   if (type.kind === 'text' || type.kind === 'opaque') return asIs
   if (type.kind === 'json') return fromJson
+  if (type.kind === 'numeric') return (value) => fromNumeric(type, value)
   if (type.kind === 'bytes') {
     return (value) => (value instanceof Uint8Array ? new Uint8Array(value) : asIs(value))
   }
@@ -133,6 +134,14 @@ export function fromSql(column: Column): (value: SqlValue) => FieldValue {
       typeof value === 'string' ? (canonicalOf(type, value) ?? value) : asIs(value)
   }
   return (value) => (value === null ? null : (canonicalOf(type, value) ?? asIs(value)))
+}
+
+/** Sums that other programs made in floating point are right to as many digits as it keeps. */
+function fromNumeric(type: ColumnType, value: SqlValue): FieldValue {
+  if (value === null) return null
+  const canonical = canonicalOf(type, value)
+  if (canonical !== undefined || typeof value !== 'number') return canonical ?? asIs(value)
+  return canonicalOf(type, value.toPrecision(exactDigits)) ?? value
 }
 
 function asIs(value: SqlValue): FieldValue {

@@ -31,6 +31,7 @@ export class SqliteTransaction implements StoreTransaction {
   readonly checkpoint: LaneCheckpoint
   readonly #context: TransactionContext
   #state: 'open' | 'failed' | 'over' = 'open'
+  #doubtful = false
   #rowsInSlice = 0
 
   constructor(context: TransactionContext) {
@@ -48,7 +49,9 @@ export class SqliteTransaction implements StoreTransaction {
       await this.#apply(tables)
     } catch (error) {
       // SQLite may have rolled back all by itself (disk full): then there is no savepoint, and this throws too.
-      if (careful && classifySqlite(error).kind === 'rejected') {
+      const rejected = classifySqlite(error).kind === 'rejected'
+      this.#doubtful = !rejected
+      if (careful && rejected) {
         database.exec('ROLLBACK TO daybook_write; RELEASE daybook_write')
         this.#state = 'open'
       }
@@ -84,7 +87,7 @@ export class SqliteTransaction implements StoreTransaction {
     if (this.#state === 'over') return
     this.#state = 'over'
     this.#context.connection.rollback()
-    this.#context.ended(false)
+    this.#context.ended(this.#doubtful)
   }
 
   /** Upserts parents first, then deletes children first: a child that changes its parent leaves it in time. */
