@@ -22,7 +22,9 @@ const place = mkdtempSync(join(tmpdir(), 'daybook-example-'))
 const path = join(place, 'app.db')
 
 const database = new DatabaseSync(path)
-database.exec('CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT, visits INTEGER NOT NULL DEFAULT 0)')
+database.exec(
+  'CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT, visits INTEGER NOT NULL DEFAULT 0)',
+)
 
 const book = await openDaybook({ directory: join(place, 'data'), store: sqlite({ path }) })
 const users = book.cache<User>('users', { table: 'users', key: 'id' })

@@ -8,6 +8,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { format, resolveConfig } from 'prettier'
 import ts from 'typescript'
 import type { OptionRow, OptionTable } from '../src/base/options.ts'
 import {
@@ -25,9 +26,9 @@ const root = join(import.meta.dirname, '..')
 export const generatedDocuments = ['docs/errors.md', 'docs/options.md', 'docs/metrics.md'] as const
 
 /** The document with every generated part as it should be. */
-export function generated(document: string): string {
-  const text = readFileSync(join(root, document), 'utf8')
-  return text.replaceAll(
+export async function generated(document: string): Promise<string> {
+  const path = join(root, document)
+  const text = readFileSync(path, 'utf8').replaceAll(
     /(<!-- generated: ([a-z-]+) -->\n)[^]*?(<!-- end -->)/g,
     (_, start: string, name: string, end: string) => {
       const part = parts.get(name)
@@ -35,6 +36,7 @@ export function generated(document: string): string {
       return `${start}\n${part()}\n\n${end}`
     },
   )
+  return format(text, { ...(await resolveConfig(path)), parser: 'markdown' })
 }
 
 const parts = new Map<string, () => string>([
@@ -61,12 +63,14 @@ function errorTables(): string {
   const table = find(source, ts.isObjectLiteralExpression)
   const groups: string[][] = []
   for (const property of table.properties) {
-    if (!ts.isPropertyAssignment(property) || !ts.isStringLiteralLike(property.initializer)) continue
+    if (!ts.isPropertyAssignment(property) || !ts.isStringLiteralLike(property.initializer))
+      continue
     const title = ts
       .getLeadingCommentRanges(source.text, property.pos)
       ?.map(({ pos, end }) => source.text.slice(pos, end).replace(/^\/\/ /, ''))
       .join(' ')
-    if (title !== undefined) groups.push([`### ${title.replace(/\.$/, '')}\n`, ...rowHead('Code', 'Meaning')])
+    if (title !== undefined)
+      groups.push([`### ${title.replace(/\.$/, '')}\n`, ...rowHead('Code', 'Meaning')])
     groups.at(-1)?.push(row(code(property.name.getText(source)), property.initializer.text))
   }
   return groups.map((lines) => lines.join('\n')).join('\n\n')
@@ -77,7 +81,7 @@ function errorTables(): string {
 function optionTable(table: OptionTable, interfaceName: string): string {
   const docs = memberDocs(parse('src/book/options.ts'), interfaceName)
   const lines = Object.entries(table).map(([name, option]) =>
-    row(code(name), typeOf(option), defaultOf(option), docs.get(name)?.text ?? option.doc),
+    row(code(name), typeOf(option), defaultOf(option), docs.get(name)?.text || option.doc),
   )
   return [...rowHead('Option', 'Type', 'Default', 'What it does'), ...lines].join('\n')
 }
@@ -85,8 +89,8 @@ function optionTable(table: OptionTable, interfaceName: string): string {
 function typeOf(option: OptionRow): string {
   switch (option.type) {
     case 'number': {
-      const unit = option.unit === undefined ? '' : ` ${option.unit}`
-      return `${number(option.min)} – ${number(option.max)}${unit}`
+      const unit = option.unit === undefined || option.unit === 'bytes' ? '' : ` ${option.unit}`
+      return `${number(option.min, option)} – ${number(option.max, option)}${unit}`
     }
     case 'strings':
       return 'string or strings'
@@ -104,21 +108,21 @@ function defaultOf(option: OptionRow): string {
   if ('required' in option) return 'required'
   const value: unknown = option.default
   if (value === undefined) return '–'
-  if (typeof value === 'number') return number(value)
+  if (typeof value === 'number') return number(value, option)
   return code(typeof value === 'string' ? `'${value}'` : JSON.stringify(value))
 }
 
-/** 67108864 is 64 Mi; other numbers get thousands separators. */
-function number(value: number): string {
+/** 67108864 bytes are 64 MiB; other numbers get thousands separators. */
+function number(value: number, option: OptionRow): string {
+  const text = (count: number): string => count.toLocaleString('en')
+  if (option.type !== 'number' || option.unit !== 'bytes') return text(value)
   const units = [
-    ['Gi', 2 ** 30],
-    ['Mi', 2 ** 20],
-    ['Ki', 2 ** 10],
+    ['GiB', 2 ** 30],
+    ['MiB', 2 ** 20],
+    ['KiB', 2 ** 10],
   ] as const
-  for (const [unit, size] of units) {
-    if (value >= size && value % size === 0) return `${(value / size).toLocaleString('en')} ${unit}`
-  }
-  return value.toLocaleString('en')
+  const found = units.find(([, size]) => value >= size && value % size === 0)
+  return found === undefined ? text(value) : `${text(value / found[1])} ${found[0]}`
 }
 
 function rejectionRows(): string {
@@ -130,8 +134,9 @@ function rejectionRows(): string {
 
 /** For options without a table of their own here: what their comments say. */
 function memberTable(path: string, interfaceName: string): string {
-  const lines = [...memberDocs(parse(path), interfaceName)].map(([name, { text, type, optional }]) =>
-    row(code(name), code(type.replace(' | undefined', '')), optional ? '' : 'required', text),
+  const lines = [...memberDocs(parse(path), interfaceName)].map(
+    ([name, { text, type, optional }]) =>
+      row(code(name), code(type.replace(' | undefined', '')), optional ? '' : 'required', text),
   )
   return [...rowHead('Option', 'Type', '', 'What it does'), ...lines].join('\n')
 }
@@ -208,7 +213,8 @@ function parse(path: string): ts.SourceFile {
 }
 
 function find<Node extends ts.Node>(source: ts.Node, is: (node: ts.Node) => node is Node): Node {
-  const search = (node: ts.Node): Node | undefined => (is(node) ? node : ts.forEachChild(node, search))
+  const search = (node: ts.Node): Node | undefined =>
+    is(node) ? node : ts.forEachChild(node, search)
   const found = search(source)
   if (found === undefined) throw new Error(`${source.getSourceFile().fileName}: not found`)
   return found
@@ -265,11 +271,11 @@ function code(text: string): string {
   return text === '' ? '' : `\`${text.replaceAll(/\s+/g, ' ')}\``
 }
 
-function main(check: boolean): number {
+async function main(check: boolean): Promise<number> {
   let outdated = 0
   for (const document of generatedDocuments) {
     const path = join(root, document)
-    const text = generated(document)
+    const text = await generated(document)
     if (text === readFileSync(path, 'utf8')) continue
     outdated++
     if (!check) writeFileSync(path, text)
@@ -278,4 +284,4 @@ function main(check: boolean): number {
   return check && outdated > 0 ? 1 : 0
 }
 
-if (import.meta.main) process.exitCode = main(process.argv.includes('--check'))
+if (import.meta.main) process.exitCode = await main(process.argv.includes('--check'))

@@ -31,9 +31,25 @@ export type {
   Edit,
   RetryResult,
 } from './book/dead-letter-desk.ts'
+export type {
+  DeadLetter,
+  DeadLetterFilter,
+  DeadLetterGroup,
+  DeadLetterPage,
+} from './flush/dead-letter.ts'
 export { DaybookError, errorCodes, isDaybookError, type ErrorCode } from './base/errors.ts'
 export type { Logger } from './base/log.ts'
 export type { BookStats, LaneStats } from './observe/stats.ts'
 export type { EventMap, EventName } from './observe/events.ts'
+export type { DiagnosticsMap, DiagnosticsName } from './observe/diagnostics.ts'
+export { observeWithOpenTelemetry, type OpenTelemetryMeter } from './observe/otel.ts'
 export { memoryStore } from './store/memory-store.ts'
-export { customStore, sqlCheckpoints } from './store/custom-store.ts'
+export {
+  customStore,
+  sqlCheckpoints,
+  type CustomLoad,
+  type CustomMutation,
+  type CustomStoreOptions,
+} from './store/custom-store.ts'
+export type { Store, StoreFailure } from './store/store.ts'
+export type { ColumnType } from './store/schema.ts'

@@ -73,22 +73,24 @@ export class Keyspace implements FlushTable {
   }
 
   hashOf(key: string): number {
-    return entryHash(this.#nameHash, key)
+    return entryHash(this.#nameHash, hashText(key))
   }
 
   laneOf(key: string): number {
     const { routeBy } = this.options
-    return laneOf(routeBy === undefined ? key : routeBy(key), this.#lanes)
+    return laneOf(hashText(routeBy === undefined ? key : routeBy(key)), this.#lanes)
   }
 
   entry(key: string, mutation: Mutation, ttlMs: number | undefined): Entry {
+    const keyHash = hashText(key)
+    const { routeBy } = this.options
     return {
       position: 0,
       bytes: 0,
-      lane: this.laneOf(key),
+      lane: laneOf(routeBy === undefined ? keyHash : hashText(routeBy(key)), this.#lanes),
       cache: this.name,
       key,
-      hash: this.hashOf(key),
+      hash: entryHash(this.#nameHash, keyHash),
       mutation,
       continues: false,
       expiresAtMs: this.#expiryOf(mutation, ttlMs),

@@ -6,6 +6,8 @@
  * directory's own files, and changes nothing in the database.
  */
 
+import { copyFile, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { DaybookError } from '../base/errors.ts'
@@ -36,8 +38,11 @@ export interface AccessNeeds {
   /** `if given`: open the book where the user names a store, else the files. */
   readonly store: 'yes' | 'no' | 'if given'
   readonly url: string | undefined
+  /** Without the store: whether files are changed. */
+  readonly changes?: true
 }
 
+const lettersName = 'dead-letters.log'
 const defaultDeadlineMs = 30_000
 
 export async function openAccess(
@@ -56,7 +61,7 @@ export async function openAccess(
   }
   const url = needs.url ?? context.environment['DAYBOOK_STORE']
   if (needs.store === 'no' || (needs.store === 'if given' && url === undefined)) {
-    return openFiles(directory, context)
+    return needs.changes === true ? openFiles(directory, context) : readFiles(directory, context)
   }
   if (url === undefined) {
     throw new UsageError(
@@ -69,16 +74,12 @@ export async function openAccess(
   return accessTo(book, 'opened', context, () => book.close())
 }
 
+/** Holds the directory: for what changes its files. */
 async function openFiles(directory: string, context: CommandContext): Promise<Access> {
   const lock = await lockDirectory(directory)
   try {
-    const path = join(directory, 'dead-letters.log')
-    const exists = (await nodeFiles.size(path)) !== undefined
-    const letters = exists
-      ? await DeadLetters.open({ files: nodeFiles, path, clock: systemClock })
-      : undefined
-    const book = stoppedBook(letters)
-    return accessTo(book, 'stopped', context, async () => {
+    const letters = await openLetters(join(directory, lettersName))
+    return accessTo(stoppedBook(letters), 'stopped', context, async () => {
       await letters?.close()
       await lock.release()
     })
@@ -86,6 +87,36 @@ async function openFiles(directory: string, context: CommandContext): Promise<Ac
     await lock.release()
     throw error
   }
+}
+
+/**
+ * Reads a copy: an application that starts meanwhile must not find its directory locked by someone who only looks, and
+ * opening its file would cut a line that it is just writing.
+ */
+async function readFiles(directory: string, context: CommandContext): Promise<Access> {
+  const lock = await lockDirectory(directory)
+  await lock.release()
+  const folder = await mkdtemp(join(tmpdir(), 'daybook-read-'))
+  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
+  try {
+    const original = join(directory, lettersName)
+    const copy = join(folder, lettersName)
+    if ((await nodeFiles.size(original)) !== undefined) await copyFile(original, copy)
+    const letters = await openLetters(copy)
+    return accessTo(stoppedBook(letters), 'stopped', context, async () => {
+      await letters?.close()
+      await remove()
+    })
+  } catch (error) {
+    await remove()
+    throw error
+  }
+}
+
+/** undefined where there have never been any. */
+async function openLetters(path: string): Promise<DeadLetters | undefined> {
+  if ((await nodeFiles.size(path)) === undefined) return undefined
+  return DeadLetters.open({ files: nodeFiles, path, clock: systemClock })
 }
 
 function accessTo(
@@ -136,7 +167,7 @@ export async function lockDirectory(directory: string): Promise<Lock> {
     'Another process has the directory open, and no control socket answers.',
     {
       details: { directory },
-      hint: 'Stop that application, or let it open the daybook with control: true.',
+      hint: 'If it is just starting, try again; else stop it, or let it open the daybook with control: true.',
     },
   )
 }

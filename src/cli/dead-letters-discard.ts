@@ -39,7 +39,11 @@ ${exitCodesHelp}`,
     )
     .action(async (directory: string, ids: string[], flags: DiscardFlags) => {
       const selection = selectionOf(ids, flags)
-      const access = await openAccess(directory, { store: 'no', url: undefined }, context)
+      const access = await openAccess(
+        directory,
+        { store: 'no', url: undefined, changes: true },
+        context,
+      )
       try {
         const concerned = await countOf(access, selection)
         const agreed = flags.yes === true || concerned === 0 || (await agrees(concerned, context))

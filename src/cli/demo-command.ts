@@ -193,9 +193,9 @@ class DemoPicture implements DemoWatch {
     const found =
       more < 0
         ? t.style('red', `${counted(-more, 'acknowledged flight')} missing`)
-        : `all there${more === 0 ? '' : `, and ${counted(more, 'more flight')} whose acknowledgement the kill cut off`}`
+        : `all there${more === 0 ? '' : `, and ${count(more)} more whose acknowledgement was cut off`}`
     this.#progress.note(
-      ` ${t.style('yellow', 'kill -9')} after ${count(acknowledged)} acknowledged flights · back in ${duration(recoveryMs)}: ${found}`,
+      ` ${t.style('yellow', 'kill -9')} after ${count(acknowledged)} flights · back in ${duration(recoveryMs)} · ${found}`,
     )
   }
 

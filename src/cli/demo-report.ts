@@ -24,8 +24,8 @@ export function verdictLines(terminal: Terminal, result: Replayed): string[] {
       `${counted(kills.length, 'time')}; acknowledged flights lost: ${lossOf(terminal, acknowledgedLost)}`,
     ],
     [
-      'comparison',
-      `${count(verdict.rows)} rows with the result computed from the file; differences: ${lossOf(terminal, bad)}`,
+      'every row',
+      `${count(verdict.rows)} compared with the result computed from the file; differences: ${lossOf(terminal, bad)}`,
     ],
   ])
   for (const { table: name, key, expected, actual } of verdict.differences.slice(
@@ -109,7 +109,8 @@ function contendersTable(terminal: Terminal, comparison: Comparison, database: s
 }
 
 function perThousand({ flights }: Compared, value: number): string {
-  return count((value * 1000) / flights)
+  const share = (value * 1000) / flights
+  return share < 10 ? share.toFixed(1) : count(share)
 }
 
 /** Figures for programs. Times in ms but `seconds`. */

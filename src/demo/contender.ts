@@ -12,6 +12,8 @@ export interface ContenderOptions {
   readonly target: Target
   /** Daybook's directory; the others need none. */
   readonly directory: string
+  /** Told after each flush. */
+  readonly flushed?: () => void
 }
 
 /** What a contender has done since it was opened. */

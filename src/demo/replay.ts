@@ -53,7 +53,7 @@ export interface ReplayResult {
   readonly seconds: number
 }
 
-/** What a process that is gone had not told yet is not counted: figures are at most a tenth of a second old. */
+/** Figures come after each flush, so what a kill keeps from being counted is one flush at most. */
 const noFigures: ContenderFigures = {
   transactions: 0,
   rows: 0,

@@ -21,6 +21,15 @@ export const tableKeys: Readonly<Record<TableName, readonly string[]>> = {
   replay: ['id'],
 }
 
+/** A row that only a merge or an increment made: every other column at its default. */
+export const blankRows: Readonly<Record<TableName, Row>> = {
+  routes: { flights: 0, delay_minutes: 0, distance_miles: 0 },
+  airports: { departures: 0, arrivals: 0, last_seen: null, last_delay: null },
+  latest_flights: { flown_at: null, delay: null, distance: null },
+  alerts: { late_flights: 0, last_delay: null, last_late_at: null },
+  replay: { flight: null },
+}
+
 export const tableNames = Object.keys(tableKeys) as readonly TableName[]
 
 export async function rowsOfEach(
@@ -72,7 +81,7 @@ export function createTables(qualify: (table: TableName) => string): string[] {
 export interface Statement {
   /** With placeholders $1, $2, … */
   readonly sql: string
-  readonly values: readonly (string | number)[]
+  readonly values: readonly (string | number | null)[]
 }
 
 /** What one flight takes, written by hand: one statement for each row it touches. */

@@ -18,7 +18,9 @@ const codes = {
 } as const
 
 const hints = {
-  damaged: (directory: string) => `Nothing was changed. Run: daybook journal verify ${directory}`,
+  damaged: (directory: string) =>
+    // The command takes the daybook's directory, in which the journal's is named `journal`.
+    `Nothing was changed. Run: daybook journal verify ${directory.replace(/[/\\]journal$/, '')}`,
   foreign: () => 'Move the files of the other journal away.',
   newer: () => 'Use the version of Daybook that wrote it, or a later one.',
 } as const

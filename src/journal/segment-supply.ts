@@ -88,7 +88,9 @@ export class SegmentSupply {
   claim(needed: number): number {
     const bytes = Math.max(this.#nextBytes(), pagesFor(needed) + 2 * pageBytes)
     const committed = this.#publishedBytes + sum(this.#claimed)
-    if (committed + bytes > this.#options.maxBytes) {
+    // Behind a lone segment there is always another one: a batch that is larger than usual must not end the journal.
+    const lone = this.#segments.length + this.#claimed.length <= 1
+    if (committed + bytes > this.#options.maxBytes && !lone) {
       throw new DaybookError('JOURNAL_FULL', 'The journal has reached its maxBytes.', {
         details: { reason: 'budget', bytes: this.bytes, maxBytes: this.#options.maxBytes },
         hint: 'It resumes when what is pending is in the store; give the journal a larger maxBytes to buffer more.',

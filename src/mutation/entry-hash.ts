@@ -1,13 +1,12 @@
 /** Where an entry belongs: its hash over cache and key, and the lane of its routing key. Part of the journal's format. */
 
-import { hashText } from '../base/hash.ts'
-
-/** Seeded by the cache's name, so that equal keys of two caches differ. See `hashText`. */
-export function entryHash(cacheHash: number, key: string): number {
-  return hashText(key, cacheHash)
+/** One hash of the key serves lane and index; the cache's name is mixed in, so that equal keys of two caches differ. */
+export function entryHash(cacheHash: number, keyHash: number): number {
+  const mixed = Math.imul(keyHash ^ cacheHash, 0x9e3779b1)
+  return (mixed ^ (mixed >>> 15)) >>> 0
 }
 
-/** The lane of a routing key, which is the key itself unless the cache says otherwise. */
-export function laneOf(routingKey: string, lanes: number): number {
-  return lanes === 1 ? 0 : hashText(routingKey) % lanes
+/** The lane of a routing key by its hash. Caches are not mixed in: keys that route alike share a lane across caches. */
+export function laneOf(routingHash: number, lanes: number): number {
+  return routingHash % lanes
 }

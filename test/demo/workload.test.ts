@@ -10,6 +10,7 @@ import { compareRows } from '../../src/demo/differences.ts'
 import { expectedRows } from '../../src/demo/expected.ts'
 import { type Flight, loadFlights, parseFlight } from '../../src/demo/flights.ts'
 import {
+  blankRows,
   type Row,
   type Rows,
   tableKeys,
@@ -17,14 +18,6 @@ import {
   type TableName,
 } from '../../src/demo/tables.ts'
 import { latestWindow, Workload } from '../../src/demo/workload.ts'
-
-const blanks: Readonly<Record<TableName, Row>> = {
-  routes: { flights: 0, delay_minutes: 0, distance_miles: 0 },
-  airports: { departures: 0, arrivals: 0, last_seen: null, last_delay: null },
-  latest_flights: { flown_at: null, delay: null, distance: null },
-  alerts: { late_flights: 0, last_delay: null, last_late_at: null },
-  replay: { flight: null },
-}
 
 function applyAll(writes: Iterable<CacheWrite>): Rows {
   const tables = new Map(tableNames.map((table) => [table, new Map<string, Row>()]))
@@ -42,7 +35,7 @@ function applyAll(writes: Iterable<CacheWrite>): Rows {
         parts[index] ?? null,
       ]),
     )
-    const before: Row = rows.get(key) ?? { ...keyColumns, ...blanks[write.cache] }
+    const before: Row = rows.get(key) ?? { ...keyColumns, ...blankRows[write.cache] }
     const changes =
       write.kind === 'increment'
         ? Object.entries(write.amounts).map(([name, by]) => [

@@ -293,6 +293,10 @@ describe.skipIf(unavailable !== undefined)(`catalogue (${unavailable ?? 'private
       ['CREATE MATERIALIZED VIEW t AS SELECT 1 AS id', 'is a materialized view'],
       ['CREATE SEQUENCE t', 'is a sequence'],
       ['CREATE UNLOGGED TABLE t (id text PRIMARY KEY)', 'ALTER TABLE public.t SET LOGGED'],
+      [
+        'CREATE TABLE t (id text PRIMARY KEY); CREATE RULE r AS ON UPDATE TO t DO NOTHING',
+        'has rules for INSERT or UPDATE',
+      ],
       ['CREATE TABLE s_t (id text PRIMARY KEY)', 'There is no table "t"'],
       ['CREATE TABLE "T" (id text PRIMARY KEY)', 'Did you mean "T"?'],
     ])('%s is refused', async (definition, message) => {
@@ -404,6 +408,29 @@ describe.skipIf(unavailable !== undefined)(`catalogue (${unavailable ?? 'private
         const failure = store.classify(await failureOf(commit(store, 0, 1, [batch])))
         expect(failure, name).toMatchObject({ kind: 'rejected', known: true })
         expect(failure.message, name).not.toMatch(/l0ng|nowhere|sad|40000/)
+      }
+    })
+
+    test('go through the policies of the table, however many rows come at once', async () => {
+      await sql(`CREATE TABLE u (id text PRIMARY KEY, n integer CHECK (n > 0)); ALTER TABLE u ENABLE ROW LEVEL SECURITY;
+        CREATE POLICY small ON u USING (n < 100);
+        DROP ROLE IF EXISTS guarded; CREATE ROLE guarded LOGIN;
+        GRANT ALL ON u, daybook_checkpoints, daybook_values, daybook_expiries TO guarded`)
+      const guarded = postgres({ url: url.replace('daybook@', 'guarded@') })
+      try {
+        await guarded.open(claim, call)
+        const schema = await describeTable(guarded, 'u')
+        const batch = (from: number): Parameters<typeof mutations>[1] =>
+          Object.fromEntries(
+            Array.from({ length: 120 }, (_, index) => [`k${from + index}`, set({ n: from })]),
+          )
+        await commit(guarded, 0, 1, [mutations(schema, batch(1))])
+        await commit(guarded, 0, 2, [mutations(schema, batch(1))])
+        const failure = await failureOf(commit(guarded, 0, 3, [mutations(schema, batch(500))]))
+        expect(guarded.classify(failure)).toMatchObject({ kind: 'rejected', code: '42501' })
+      } finally {
+        await guarded.close()
+        await sql('DROP OWNED BY guarded; DROP ROLE guarded')
       }
     })
 

@@ -157,6 +157,28 @@ describe.skipIf(unavailable !== undefined)(`faults (${unavailable ?? 'private se
     await commit(store, 0, 2, tables)
   })
 
+  test('a connection cut before ROLLBACK: the rollback ends quietly, and nothing is written', async () => {
+    const transaction = await store.begin(0, { careful: false }, call)
+    await transaction.write([mutations(schema, { a: set({ n: 9 }) })])
+    const struck = proxy.cutBefore(/ROLLBACK/)
+    await transaction.rollback()
+    await struck
+    expect(await checkpointNow()).toBe(1)
+    expect(await loadRow(store, schema, 'a')).toEqual({ n: 1 })
+  })
+
+  test('a rejected row whose savepoint cannot be gone back to is an outage', async () => {
+    const transaction = await store.begin(0, { careful: true }, call)
+    const struck = proxy.cutBefore(/ROLLBACK TO/)
+    const failure = await failureOf(
+      transaction.write([mutations(schema, { a: set({ n: 'no number' }) })]),
+    )
+    await struck
+    expect(store.classify(failure)).toMatchObject({ kind: 'outage', known: true })
+    await transaction.rollback()
+    expect(await checkpointNow()).toBe(1)
+  })
+
   test('a load whose connection is cut fails as an outage, and the next one has another', async () => {
     const struck = proxy.cutAfter(/LEFT JOIN/)
     const failure = await failureOf(loadRow(store, schema, 'a'))
@@ -184,8 +206,10 @@ describe.skipIf(unavailable !== undefined)(`faults (${unavailable ?? 'private se
     const failures = await Promise.all([
       failureOf(transaction.commit(2)),
       failureOf(impatient.begin(1, { careful: false }, call)),
+      // Nobody answers its farewells either.
+      store.close(),
     ])
-    for (const failure of failures) {
+    for (const failure of failures.slice(0, 2)) {
       expect(impatient.classify(failure)).toMatchObject({ kind: 'outage', code: 'ETIMEDOUT' })
     }
     proxy.resume()
@@ -194,7 +218,7 @@ describe.skipIf(unavailable !== undefined)(`faults (${unavailable ?? 'private se
     // The commit may have arrived after all: rows and checkpoint tell the same.
     const { position } = next.checkpoint
     expect([1, 2]).toContain(position)
-    expect(await loadRow(store, schema, 'a')).toEqual({ n: position })
+    expect(await loadRow(impatient, schema, 'a')).toEqual({ n: position })
   })
 
   test('a server that refuses, and one that is away while the store opens, are outages', async () => {

@@ -223,8 +223,9 @@ function unprivilegedAccount(): Account | undefined {
 }
 
 function childrenOf(pid: number): number[] {
-  if (process.platform !== 'linux') return []
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  const path = `/proc/${pid}/task/${pid}/children`
+  if (!existsSync(path)) return []
+  return readFileSync(path, 'utf8')
     .split(' ')
     .filter((text) => text.trim() !== '')
     .map(Number)

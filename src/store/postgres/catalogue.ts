@@ -75,7 +75,8 @@ async function findTable(
   const name = parseTableName(table)
   const [result] = await connection.query(
     `SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), c.relkind, c.relpersistence, current_user,
-       has_table_privilege(c.oid, 'DELETE'), c.relrowsecurity
+       has_table_privilege(c.oid, 'DELETE'), c.relrowsecurity,
+       EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type IN ('2', '3'))
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE c.oid = to_regclass(${quoteLiteral(quoteTable(name))})`,
     signal,
@@ -87,7 +88,7 @@ async function findTable(
       `There is no table "${table}".${didYouMean(table, await tableNames(connection, signal))}`,
     )
   }
-  const [oid = '', qualified = '', kind = '', persistence, role = '', mayDelete, rowSecurity] =
+  const [oid = '', qualified = '', kind = '', persistence, role = '', mayDelete, policies, rules] =
     row.map((value) => value ?? '')
   if (kind !== 'r' && kind !== 'p') {
     throw misconfigured(table, `"${table}" is ${kindNames.get(kind) ?? 'no table'}, not a table.`)
@@ -99,12 +100,20 @@ async function findTable(
       persistence === 't' ? undefined : `Run: ALTER TABLE ${qualified} SET LOGGED`,
     )
   }
+  if (rules === 't') {
+    throw misconfigured(
+      table,
+      `Table "${table}" has rules for INSERT or UPDATE: PostgreSQL refuses upserts there.`,
+      'Use triggers in their place.',
+    )
+  }
   return {
     oid,
     name: qualified,
     role,
     missingPrivileges: mayDelete === 't' ? [] : ['DELETE'],
-    copies: kind === 'r' && rowSecurity === 'f',
+    // COPY cannot write a table with policies.
+    copies: kind === 'r' && policies === 'f',
   }
 }
 

@@ -89,7 +89,7 @@ export function openReader(path: string): Connection {
   return new Connection(database)
 }
 
-/** Inside the caller's transaction. */
+/** Does nothing where they are there. */
 export function createOwnTables(connection: Connection): void {
   connection.database.exec(ownTables)
 }

@@ -65,7 +65,12 @@ export function classifySqlite(error: unknown): StoreFailure {
     }
   }
   if (code === 'ERR_INVALID_STATE') {
-    return { kind: 'outage', code: 'CLOSED', message: 'The connection was closed meanwhile.', known: true }
+    return {
+      kind: 'outage',
+      code: 'CLOSED',
+      message: 'The connection was closed meanwhile.',
+      known: true,
+    }
   }
   const resultCode = resultCodeOf(error)
   return resultCode === undefined ? unknownFailure(error) : byResultCode(resultCode, error.message)

@@ -32,7 +32,7 @@ import { SqliteTransaction } from './sqlite-transaction.ts'
 import { TableStatements } from './table-statements.ts'
 
 export interface SqliteOptions {
-  /** Of the database file, which is made where it is missing; or ':memory:', which nothing survives. */
+  /** Of the database file (or its file: URI), which is made where it is missing; or ':memory:', which nothing survives. */
   readonly path: string
   /** How long a flush waits for other programs' write locks before it counts as a conflict. Default 5,000. */
   readonly busyTimeoutMs?: number
@@ -72,6 +72,12 @@ class SqliteStore implements Store {
       throw new DaybookError(
         'INVALID_OPTION',
         'Option "path" of sqlite is the path of a file, or ":memory:".',
+      )
+    }
+    if (path.startsWith('file:') && path.includes('memory')) {
+      throw new DaybookError(
+        'INVALID_OPTION',
+        'Option "path" of sqlite is ":memory:" for a database in memory, not a URI: its connections would not share it.',
       )
     }
     if (!Number.isFinite(busyTimeoutMs) || busyTimeoutMs < 0) {
@@ -266,6 +272,8 @@ class SqliteStore implements Store {
     if (this.#claiming !== undefined) requireFile(this.#path)
     const writer = openWriter(this.#path)
     try {
+      // A backup may be older than Daybook's own tables. At an open, they are made with the claim.
+      if (this.#claiming !== undefined) createOwnTables(writer)
       const reader = this.#path === memoryPath ? writer : openReader(this.#path)
       this.#connections = { writer, reader, inode: inodeOf(this.#path) }
       return this.#connections
@@ -363,7 +371,9 @@ function expiringCaches(connection: Connection): string[] {
   return rows.map((row) => row.cache)
 }
 
+/** undefined where there is no such file. What a URI names is not looked at. */
 function inodeOf(path: string): bigint | undefined {
+  if (path.startsWith('file:')) return 0n
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino
 }
 

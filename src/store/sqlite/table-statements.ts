@@ -216,9 +216,11 @@ export class TableStatements {
     const listed = names.join(', ')
     const conditions = [
       ...(this.#schema.document ? ['cache = ?'] : []),
+      // SQLite allows NULL in most primary keys; no comparison would go on from one.
+      ...names.map((name) => `${name} IS NOT NULL`),
       ...(from === undefined ? [] : [`(${listed}) > (${names.map(() => '?').join(', ')})`]),
     ]
-    const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
+    const where = `WHERE ${conditions.join(' AND ')}`
     const statement = this.#connection.prepare(
       `SELECT ${listed} FROM ${this.#quotedTable} ${where} ORDER BY ${listed} LIMIT ?`,
     )
