@@ -1,8 +1,7 @@
 /** `await cache.get(key)` of a cached row, beside lru-cache's `get` through an async function. */
 
-import { LRUCache } from 'lru-cache'
-
 import { ratio, type Bed, type Bench, type Measures } from './bench.ts'
+import { loadLruCache } from './peers.ts'
 import { user, type User } from './rows.ts'
 
 const keys = 10_000
@@ -35,9 +34,10 @@ async function daybook(bed: Bed): Promise<Measures> {
 }
 
 async function lruCache(bed: Bed): Promise<Measures> {
-  const cache = new LRUCache<string, User>({ max: 2 * keys })
+  const { LRUCache } = await loadLruCache()
+  const cache = new LRUCache({ max: 2 * keys })
   for (const [key, row] of rows()) cache.set(key, row)
-  return readAll(bed, async (key) => cache.get(key))
+  return readAll(bed, async (key) => cache.get(key) as User | undefined)
 }
 
 function rows(): Map<string, User> {

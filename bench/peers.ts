@@ -15,6 +15,15 @@ interface LmdbModule {
   readonly open: (options: { path: string; encoding?: 'msgpack' | 'json' }) => Lmdb
 }
 
+interface LruCacheModule {
+  readonly LRUCache: new (options: { max: number }) => LruCache
+}
+
+export interface LruCache {
+  get(key: string): unknown
+  set(key: string, value: unknown): void
+}
+
 interface CopyStreamsModule {
   readonly from: (sql: string) => Submittable & Writable
 }
@@ -24,6 +33,10 @@ const load = async (name: string): Promise<unknown> => import(name)
 
 export async function loadLmdb(): Promise<LmdbModule> {
   return (await load('lmdb')) as LmdbModule
+}
+
+export async function loadLruCache(): Promise<LruCacheModule> {
+  return (await load('lru-cache')) as LruCacheModule
 }
 
 export async function loadCopyStreams(): Promise<CopyStreamsModule> {

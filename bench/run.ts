@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
 import { met, type Bench, type Measures, type Side, type Verdict } from './bench.ts'
+import packageFile from './package.json' with { type: 'json' }
 import { benches } from './benches.ts'
 import {
   postgresUnavailable,
@@ -175,7 +176,11 @@ function inProcess(task: Task): Promise<Measures> {
 }
 
 function installPeers(): void {
-  if (existsSync(join(import.meta.dirname, 'node_modules'))) return
+  const { dependencies } = packageFile
+  const missing = Object.keys(dependencies).filter(
+    (name) => !existsSync(join(import.meta.dirname, 'node_modules', name)),
+  )
+  if (missing.length === 0) return
   say('installing the peers …')
   try {
     execFileSync('npm', ['ci', '--no-audit', '--no-fund'], {

@@ -22,6 +22,7 @@ import type { Claimed, Store } from '../store/store.ts'
 import { Daybook } from './daybook.ts'
 import { Declarations } from './declarations.ts'
 import { Engine } from './engine.ts'
+import { withLocalCheckpoints } from './local-checkpoints.ts'
 import { readBookOptions, readCacheOptions, type DaybookOptions } from './options.ts'
 import { failureError, storeError } from './store-error.ts'
 
@@ -37,8 +38,12 @@ export async function openBook(
   openJournal: OpenJournal = openFileJournal,
 ): Promise<Daybook> {
   const options = readBookOptions(given)
-  const store = checkedStore(given.store)
   const ports: Ports = { ...system, logger: given.logger ?? system.logger ?? silentLogger }
+  const own = checkedStore(given.store)
+  const store =
+    own.capabilities.checkpoints === false
+      ? withLocalCheckpoints(own, ports.files, options.directory)
+      : own
   const events = new Events(ports.logger)
   const engine = new Engine(ports, options, store, events)
   /** Undone in reverse where opening fails. */
@@ -93,6 +98,8 @@ export async function openBook(
       },
     })
     engine.use({ flusher })
+    // What is written from here on would end in a journal that nobody reads any more.
+    events.on('fenced', () => engine.writer.close(flusher.fencedError()))
     await describeKnown(engine, declarations)
     await flusher.recover()
     flusher.start()

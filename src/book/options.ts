@@ -81,7 +81,7 @@ export interface JournalOptions {
 }
 
 export interface PressureOptions {
-  /** Pending batches in memory; beyond it they are only in the journal. Default 64 MiB. */
+  /** Pending batches in memory; beyond it they are only in the journal. Default 32 MiB. */
   readonly memoryBytes?: number
   readonly policy?: PressurePolicy
   /** Deadline of a write that waits. Default 10,000. */
@@ -129,7 +129,7 @@ export interface CacheOptions<T> {
       }
   /** Default: the book's. */
   readonly pressure?: PressurePolicy
-  /** Cached values, in bytes. Default 64 MiB. */
+  /** Cached values, in bytes. Default 32 MiB. */
   readonly maxBytes?: number
   /**
    * Keys with equal routing keys share a lane, across caches: a batch over them is one transaction.
@@ -277,7 +277,7 @@ export const journalTable = {
 export const pressureTable = {
   memoryBytes: {
     type: 'number',
-    default: 64 * mebibyte,
+    default: 32 * mebibyte,
     min: 0,
     max: 64 * gibibyte,
     unit: 'bytes',
@@ -339,7 +339,7 @@ export const cacheTable = {
   pressure: { type: ['wait', 'reject', 'through'], default: undefined, doc: 'At a limit.' },
   maxBytes: {
     type: 'number',
-    default: 64 * mebibyte,
+    default: 32 * mebibyte,
     min: kibibyte,
     max: 64 * gibibyte,
     unit: 'bytes',

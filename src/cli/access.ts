@@ -43,6 +43,8 @@ export interface AccessNeeds {
 }
 
 const lettersName = 'dead-letters.log'
+/** Long enough for a server that is just restarting, short enough for someone who waits for the answer. */
+const openTimeoutMs = 10_000
 const defaultDeadlineMs = 30_000
 
 export async function openAccess(
@@ -70,7 +72,7 @@ export async function openAccess(
     )
   }
   const store = await storeFromUrl(url)
-  const book = await openDaybook({ directory, store, control: false })
+  const book = await openDaybook({ directory, store, control: false, openTimeoutMs })
   return accessTo(book, 'opened', context, () => book.close())
 }
 

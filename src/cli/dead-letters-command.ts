@@ -8,7 +8,7 @@ import { deadLettersExport } from './dead-letters-export.ts'
 import { deadLettersList } from './dead-letters-list.ts'
 import { deadLettersRetry } from './dead-letters-retry.ts'
 import { deadLettersShow } from './dead-letters-show.ts'
-import type { ExitCode } from './exit-codes.ts'
+import { type ExitCode, exitCodesHelp } from './exit-codes.ts'
 
 export function deadLettersCommand(
   context: CommandContext,
@@ -18,6 +18,15 @@ export function deadLettersCommand(
     .summary('what the database refused: list, show, retry, edit, discard, export')
     .description(
       'Works with the writes that the database refused, and those that are parked behind them.',
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  daybook dead-letters list ./data --groups
+  daybook dead-letters show ./data 0-1240
+  daybook dead-letters retry ./data --code 23503 --first 5
+${exitCodesHelp}`,
     )
     .addCommand(deadLettersList(context, finish))
     .addCommand(deadLettersShow(context, finish))

@@ -35,7 +35,7 @@ export function deadLettersEdit(
   return new Command('edit')
     .summary('mend what a dead letter would write, and write it')
     .description(
-      'Changes the columns of a dead letter and retries it. Without --set or --json-patch, $EDITOR opens with its content.\n' +
+      'Changes the columns of a dead letter and retries it. Without --set or --json-patch, $EDITOR opens with its content. ' +
         'The original stays a dead letter until the database has dealt with the new one.',
     )
     .argument('<directory>', 'the directory that the application opens')

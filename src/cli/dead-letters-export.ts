@@ -15,7 +15,7 @@ export function deadLettersExport(
   return withFilterFlags(new Command('export'))
     .summary('all of them as NDJSON, one object a line')
     .description(
-      'Writes dead letters as one JSON object a line, whole. Integers beyond 2^53 are {"$bigint": "…"}, bytes are\n' +
+      'Writes dead letters as one JSON object a line, whole. Integers beyond 2^53 are {"$bigint": "…"}, bytes are ' +
         '{"$bytes": "<base64>"}.',
     )
     .argument('<directory>', 'the directory that the application opens')

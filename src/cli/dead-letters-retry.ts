@@ -27,7 +27,7 @@ export function deadLettersRetry(
   return withSelectionFlags(new Command('retry'))
     .summary('write dead letters again, once what was wrong is mended')
     .description(
-      'Puts dead letters back into the journal, flushes, and says which the database took. What is parked behind a letter\n' +
+      'Puts dead letters back into the journal, flushes, and says which the database took. What is parked behind a letter ' +
         'goes with it, in order. Try --first 5 before --all.',
     )
     .argument('<directory>', 'the directory that the application opens')

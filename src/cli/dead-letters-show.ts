@@ -26,7 +26,7 @@ export function deadLettersShow(
   return new Command('show')
     .summary('one dead letter, and how it differs from what its key has now')
     .description(
-      'Shows the write, the error, and the current value of the key. The current value needs the running application, or\n' +
+      'Shows the write, the error, and the current value of the key. The current value needs the running application, or ' +
         '--store; a stopped directory that is opened with --store also flushes what it left behind.',
     )
     .argument('<directory>', 'the directory that the application opens')

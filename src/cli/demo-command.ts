@@ -29,8 +29,8 @@ export function demoCommand(
   return new Command('demo')
     .summary('replay real flights through Daybook while its process is killed')
     .description(
-      'Replays 20,000 real flights as a write-heavy application would, kills the application with SIGKILL on the way,\n' +
-        'compares every row of the database with the result computed straight from the file, and then measures\n' +
+      'Replays 20,000 real flights as a write-heavy application would, kills the application with SIGKILL on the way, ' +
+        'compares every row of the database with the result computed straight from the file, and then measures ' +
         'write-through against write-behind on the same database. The exit code is 0 only without a difference.',
     )
     .option(

@@ -32,7 +32,7 @@ export function moment(nowMs: () => number): (text: string) => number {
 
 export const storeFlag = [
   '--store <url>',
-  'the database, where no application has the directory open: sqlite:path or postgres://… (default: $DAYBOOK_STORE)',
+  'the database, where no application has the directory open: sqlite:path or postgres://…[?schema=…] (default: $DAYBOOK_STORE)',
 ] as const
 
 export const jsonFlag = ['--json', 'print JSON'] as const

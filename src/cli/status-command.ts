@@ -16,7 +16,7 @@ export function statusCommand(
   return new Command('status')
     .summary('is anything not in the database yet, and does anything stand in the way?')
     .description(
-      'Shows what is pending and how old it is, the journal, the store and the dead letters. Of a stopped application it\n' +
+      'Shows what is pending and how old it is, the journal, the store and the dead letters. Of a stopped application it ' +
         'shows what the files alone can tell; nothing is changed.',
     )
     .argument('<directory>', 'the directory that the application opens')

@@ -4,6 +4,7 @@
  * database is never touched.
  */
 
+import { withSchema } from '../store/store-url.ts'
 import type { Rows, Statement, TableName } from './tables.ts'
 
 export interface Target {
@@ -43,6 +44,11 @@ export async function openDemoDatabase(target: Target): Promise<DemoDatabase> {
   }
   const { PostgresDemoDatabase } = await import('./postgres-database.ts')
   return PostgresDemoDatabase.open(target)
+}
+
+/** Daybook's own tables go where the demonstration's are, and are dropped with them. */
+export function storeUrlOf({ url, schema }: Target): string {
+  return schema === undefined ? url : withSchema(url, schema)
 }
 
 /** The name that a cache gives as its table. */

@@ -94,6 +94,7 @@ async function runIn(
     await database.createTables()
     watch.started({ database: database.version, directory, flights: flights.length, kills, seed })
     const result = await replay({
+      contender: 'write-behind',
       target,
       directory: join(directory, 'data'),
       flights: flights.length,

@@ -1,6 +1,8 @@
 /** The demonstration's database as a schema of its own in PostgreSQL. */
 
+import type * as Pg from 'pg'
 import type { Pool, PoolClient } from 'pg'
+import { DaybookError, reasonOf } from '../base/errors.ts'
 import type { Counts, DemoDatabase, Target } from './database.ts'
 import {
   createTables,
@@ -23,7 +25,7 @@ export class PostgresDemoDatabase implements DemoDatabase {
   #counts: Counts = { transactions: 0, rows: 0 }
 
   static async open({ url, schema = 'public' }: Target): Promise<PostgresDemoDatabase> {
-    const { default: pg } = await import('pg')
+    const pg = await loadDriver()
     const pool = new pg.Pool({
       connectionString: url,
       max: connections,
@@ -37,7 +39,15 @@ export class PostgresDemoDatabase implements DemoDatabase {
       return new PostgresDemoDatabase(pool, schema, `PostgreSQL ${version}`)
     } catch (error) {
       await pool.end()
-      throw error
+      const { code } = error as { readonly code?: string }
+      throw new DaybookError(
+        'STORE_UNAVAILABLE',
+        `PostgreSQL cannot be used: ${code ?? reasonOf(error)}.`,
+        {
+          cause: error,
+          hint: 'Check that it runs, and the address, user and password given with --store.',
+        },
+      )
     }
   }
 
@@ -111,6 +121,21 @@ export class PostgresDemoDatabase implements DemoDatabase {
 
   async close(): Promise<void> {
     if (!this.#pool.ending) await this.#pool.end()
+  }
+}
+
+async function loadDriver(): Promise<(typeof Pg)['default']> {
+  try {
+    return (await import('pg')).default
+  } catch (error) {
+    throw new DaybookError(
+      'INVALID_OPTION',
+      'The demonstration on PostgreSQL needs the package pg.',
+      {
+        cause: error,
+        hint: 'Run `npm install pg` in this folder, then the demonstration again.',
+      },
+    )
   }
 }
 

@@ -1,14 +1,15 @@
 /**
- * The replay: a writer process takes the flights into the database through Daybook, and is killed again and again on the
+ * The replay: a writer process takes the flights into the database through a contender (Daybook), and is killed again and again on the
  * way. After each kill the next process must come back with at least what was acknowledged.
  */
 
-import type { ContenderFigures } from './contender.ts'
+import type { ContenderFigures, ContenderName } from './contender.ts'
 import type { Target } from './database.ts'
 import { systemClock } from '../base/clock.ts'
 import { WriterProcess } from './writer-process.ts'
 
 export interface ReplayOptions {
+  readonly contender: ContenderName
   readonly target: Target
   readonly directory: string
   readonly flights: number
@@ -103,9 +104,9 @@ class Replay {
 
   /** One process. Resolves to whether it came to the end of the flights. */
   async #life(): Promise<boolean> {
-    const { target, directory, flights, concurrency, signal } = this.#options
-    const assignment = { target, directory, flights, concurrency, measureMs: undefined }
-    const writer = new WriterProcess({ contender: 'write-behind', ...assignment }, (message) => {
+    const { contender, target, directory, flights, concurrency, signal } = this.#options
+    const assignment = { contender, target, directory, flights, concurrency, measureMs: undefined }
+    const writer = new WriterProcess(assignment, (message) => {
       if (message.type === 'ready') this.#recovered(message.recovered)
       if (message.type === 'figures' || message.type === 'done') this.#figures = message.figures
       if (message.type === 'acknowledged') {

@@ -19,7 +19,7 @@ import {
   type Spread,
   spreadOf,
 } from './contender.ts'
-import { qualifiedName } from './database.ts'
+import { qualifiedName, storeUrlOf } from './database.ts'
 import { tableKeys, type TableName } from './tables.ts'
 import type { FlightWork } from './workload.ts'
 
@@ -52,7 +52,7 @@ export class WriteBehind implements Contender {
     directory,
     flushed = () => undefined,
   }: ContenderOptions): Promise<WriteBehind> {
-    const store = await storeFromUrl(target.url)
+    const store = await storeFromUrl(storeUrlOf(target))
     const book = await openDaybook({ directory, store, flush })
     const cacheOf = (table: TableName): Caches[TableName] =>
       book.cache(table, { table: qualifiedName(target, table), key: tableKeys[table] })

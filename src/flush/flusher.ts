@@ -226,7 +226,7 @@ export class Flusher implements FlushContext {
   ): Promise<void> {
     const lane = this.lanes[laneIndex] as Lane
     if (lane.passed(position)) return
-    if (this.fencedBy !== undefined) throw this.#fencedError()
+    if (this.fencedBy !== undefined) throw this.fencedError()
     const deferred = new Deferred<void>()
     const waiter: Waiter = { position, deferred }
     const waiters = this.#waiters[laneIndex] as Waiter[]
@@ -444,7 +444,7 @@ export class Flusher implements FlushContext {
     this.#parts.events.emit('fenced', { failure: this.store.classify(error) })
     for (const flusher of this.#flushers) flusher.wake()
     for (const waiters of this.#waiters) {
-      for (const waiter of waiters.splice(0)) waiter.deferred.reject(this.#fencedError())
+      for (const waiter of waiters.splice(0)) waiter.deferred.reject(this.fencedError())
     }
   }
 
@@ -471,7 +471,7 @@ export class Flusher implements FlushContext {
     return this.#rate === 0 ? undefined : Math.round(pending / this.#rate)
   }
 
-  #fencedError(): DaybookError {
+  fencedError(): DaybookError {
     return new DaybookError('FENCED', 'Another process has taken over this journal.', {
       cause: this.fencedBy,
       hint: 'Stop this process; what it wrote is in its journal directory.',

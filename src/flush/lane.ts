@@ -30,6 +30,9 @@ export interface LaneLimits {
   readonly maxBytes: number
 }
 
+/** How exactly the age of what is spilled is known. */
+const markMs = 1000
+
 /** Pending mutations that are only in the journal: (from, to]. */
 class SpilledRange {
   from: Position
@@ -38,7 +41,9 @@ class SpilledRange {
   first: Position
   mutations: number
   bytes: number
-  readonly startedAt: number
+  startedAt: number
+  /** Mutations beyond `after` began at `startedAt`: the range's age stays right while it grows at its end. */
+  #marks: { readonly after: Position; readonly startedAt: number }[] = []
 
   constructor(from: Position, startedAt: number) {
     this.from = from
@@ -47,6 +52,24 @@ class SpilledRange {
     this.mutations = 0
     this.bytes = 0
     this.startedAt = startedAt
+  }
+
+  /** It is about to grow by what became durable at `startedAt`. */
+  mark(startedAt: number): void {
+    if (startedAt < (this.#marks.at(-1)?.startedAt ?? this.startedAt) + markMs) return
+    this.#marks.push({ after: this.to, startedAt })
+  }
+
+  /** Its first mutations, up to `position`, are in memory. */
+  taken(position: Position, mutations: number): void {
+    this.bytes -= Math.round((this.bytes * mutations) / this.mutations)
+    this.mutations -= mutations
+    this.from = position
+    this.first = position + 1
+    while (this.#marks[0] !== undefined && this.#marks[0].after <= position) {
+      this.startedAt = this.#marks[0].startedAt
+      this.#marks.shift()
+    }
   }
 }
 
@@ -71,8 +94,10 @@ export class Lane {
   mutations = 0
   /** Bytes of batches in memory, those in flight and retired included. */
   memoryBytes = 0
-  /** A read that began before a batch was committed may still need it: see `retain`. */
-  #readers = 0
+  /** Grows with each rebuild: a read that began before one may have missed what lies between. */
+  rebuilds = 0
+  /** Reads under way, by the checkpoint that they began at: they may still need batches that are committed since. */
+  readonly #readers = new Map<Position, number>()
   #retired: Batch[] = []
   #flushing: Batch | undefined
   #queue: (Batch | SpilledRange)[] = []
@@ -154,10 +179,17 @@ export class Lane {
     return ((this.#flushing ?? this.#queue[0] ?? this.#open)?.first ?? Infinity) > position
   }
 
-  /** Takes the next durable mutation in. The caller feeds the lane in the order of positions. */
+  /**
+   * Takes the next durable mutation in. The caller feeds the lane in the order of positions. Behind a spilled range
+   * mutations join it: while the store cannot keep up they cost an index entry each, and no memory that outlives them.
+   */
   add(entry: Entry, blank: Fields, now: number): void {
     let open = this.#open
     if (open === undefined) {
+      if (this.#queue.at(-1) instanceof SpilledRange) {
+        this.addSpilled(entry.position, entry.hash, entry.bytes, now)
+        return
+      }
       open = new Batch(this.index, this.lastPosition, now)
       this.#open = open
     }
@@ -180,7 +212,7 @@ export class Lane {
     if (!(range instanceof SpilledRange)) {
       range = new SpilledRange(this.lastPosition, now)
       this.#queue.push(range)
-    }
+    } else range.mark(now)
     range.first = Math.min(range.first, position)
     range.to = position
     range.mutations++
@@ -218,7 +250,7 @@ export class Lane {
     this.#flushing = undefined
     this.checkpoint = batch.to
     this.mutations -= batch.mutations
-    if (this.#readers > 0) this.#retired.push(batch)
+    if (this.#readers.size > 0) this.#retired.push(batch)
     else this.memoryBytes -= batch.bytes
     if (this.#index.entries > 0) this.#index.release(batch.to)
   }
@@ -245,15 +277,18 @@ export class Lane {
     this.#mergeSpilled()
   }
 
-  /** Moves the newest sealed batch out of memory. Returns the bytes that this freed; 0 where there is none. */
+  /**
+   * Moves the newest batch out of memory, the open one first: then what comes next joins it, and what the flusher takes
+   * next stays. Returns the bytes that this freed; 0 where there is none.
+   */
   spillNewest(): number {
     if (this.#rebuilding !== undefined) return 0
-    let at = this.#queue.findLastIndex((part) => part instanceof Batch)
-    if (at < 0) {
-      if (this.#open === undefined) return 0
-      at = this.#queue.push(this.#open) - 1
+    if (this.#open !== undefined) {
+      this.#queue.push(this.#open)
       this.#open = undefined
     }
+    const at = this.#queue.findLastIndex((part) => part instanceof Batch)
+    if (at < 0) return 0
     const batch = this.#queue[at] as Batch
     const freed = batch.bytes
     this.memoryBytes -= freed
@@ -264,6 +299,7 @@ export class Lane {
 
   /** Bytes that `spillNewest` could free at once. */
   get spillableBytes(): number {
+    if (this.#rebuilding !== undefined) return 0
     let bytes = this.#open?.bytes ?? 0
     for (const part of this.#queue) if (part instanceof Batch) bytes += part.bytes
     return bytes
@@ -282,6 +318,13 @@ export class Lane {
       if (part instanceof Batch) {
         const row = part.get(cache, key)
         if (row === undefined) return false
+        if (part.from < after) {
+          // The store stands inside the batch, so the coalesced mutation says too much.
+          const beyond = (row.parts ?? [row.position]).filter((place) => place > after)
+          position = Math.max(position, beyond.at(-1) ?? 0)
+          if (beyond.length > 0) pieces.push({ positions: beyond })
+          return true
+        }
         position = Math.max(position, row.position)
         // A copy: the row goes on folding what comes while the caller reads from the journal.
         pieces.push({ mutation: row.mutation })
@@ -328,14 +371,28 @@ export class Lane {
     return value
   }
 
-  /** While a reader holds this, batches that are committed stay visible to `pendingOf`. Call the result once. */
+  /**
+   * While a reader holds this, batches that are committed beyond the checkpoint of now stay visible to `pendingOf`. Call
+   * the result once.
+   */
   retain(): () => void {
-    this.#readers++
+    const { checkpoint } = this
+    this.#readers.set(checkpoint, (this.#readers.get(checkpoint) ?? 0) + 1)
     return () => {
-      this.#readers--
-      if (this.#readers > 0) return
-      for (const batch of this.#retired) this.memoryBytes -= batch.bytes
-      this.#retired = []
+      const left = (this.#readers.get(checkpoint) ?? 1) - 1
+      if (left > 0) this.#readers.set(checkpoint, left)
+      else this.#readers.delete(checkpoint)
+      this.#dropRetired()
+    }
+  }
+
+  /** There may always be a reader: each batch goes as soon as none is as old as it. */
+  #dropRetired(): void {
+    if (this.#retired.length === 0) return
+    const oldest = Math.min(...this.#readers.keys())
+    while (this.#retired[0] !== undefined && this.#retired[0].to <= oldest) {
+      this.memoryBytes -= this.#retired[0].bytes
+      this.#retired.shift()
     }
   }
 
@@ -374,6 +431,7 @@ export class Lane {
     const later = [...this.#queue, ...(this.#open === undefined ? [] : [this.#open])].filter(
       (part): part is Batch => part instanceof Batch && part.from >= upTo,
     )
+    this.rebuilds++
     this.#flushing = undefined
     this.#retired = []
     this.#queue = []
@@ -399,15 +457,25 @@ export class Lane {
     options: { maxMutations?: number; upTo?: Position; keep?: Entry[] },
   ): Promise<Batch | undefined> {
     this.#reader ??= new SpillReader(this.#journal(), this.index, range.from, range.to)
-    const reader = this.#reader
+    let reader = this.#reader
     const batch = new Batch(this.index, range.from, range.startedAt)
     const maxMutations = options.maxMutations ?? Infinity
     const upTo = options.upTo ?? Infinity
     for (;;) {
       const entry = await reader.next()
       // A rebuild or a put-back while reading makes what was read obsolete.
-      if (this.#reader !== reader) return this.take(options)
-      if (entry === undefined) break
+      if (this.#reader !== reader) {
+        options.keep?.splice(0)
+        return this.take(options)
+      }
+      if (entry === undefined) {
+        const reached = batch.empty ? range.from : batch.to
+        if (reached >= range.to) break
+        // The range has grown since the reader was opened.
+        reader = new SpillReader(this.#journal(), this.index, reached, range.to)
+        this.#reader = reader
+        continue
+      }
       const table = this.#tables.get(entry.cache)
       if (table === undefined) {
         this.#reader = undefined
@@ -430,9 +498,7 @@ export class Lane {
       if (full && !batch.inGroup) break
     }
     assert(!batch.empty, `lane ${this.index} has a spilled range without mutations`)
-    range.from = batch.to
-    range.first = batch.to + 1
-    range.mutations -= batch.mutations
+    range.taken(batch.to, batch.mutations)
     if (batch.to >= range.to) {
       assert(this.#queue[0] === range, 'a spilled range is taken that is not the head')
       this.#queue.shift()
@@ -463,12 +529,11 @@ export class Lane {
     for (const part of this.#queue) {
       const last = merged.at(-1)
       if (part instanceof SpilledRange && last instanceof SpilledRange) {
+        last.mark(part.startedAt)
         last.to = part.to
         last.first = Math.min(last.first, part.first)
         last.mutations += part.mutations
         last.bytes += part.bytes
-        // A reader that was opened on the shorter range would end too early.
-        this.#reader = undefined
       } else merged.push(part)
     }
     this.#queue = merged

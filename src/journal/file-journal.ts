@@ -14,7 +14,7 @@ import { lastPositionOf, pageBytes } from './format.ts'
 import type { Commit, Journal, JournalListener, JournalState, JournalStats } from './journal.ts'
 import { findChunkBytes, scanChunkBytes, SegmentWalker, type Batch } from './reader.ts'
 import { recover, type CutTail, type Recovered } from './recovery.ts'
-import { lockName, type Segment } from './segment.ts'
+import { lockedError, lockName, type Segment } from './segment.ts'
 import { diskFullError, isDiskFull, SegmentSupply, type SupplyOptions } from './segment-supply.ts'
 import { Writer } from './writer.ts'
 
@@ -375,13 +375,6 @@ class LocalJournal implements FileJournal {
 function gapError(position: Position, oldestPosition: Position): DaybookError {
   return new DaybookError('JOURNAL_GAP', `The journal no longer has position ${position}.`, {
     details: { position, oldestPosition },
-  })
-}
-
-function lockedError(directory: string): DaybookError {
-  return new DaybookError('JOURNAL_LOCKED', `${directory} is open in another daybook.`, {
-    details: { directory },
-    hint: 'Close the other one, or give this one a directory of its own.',
   })
 }
 

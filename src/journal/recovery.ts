@@ -63,6 +63,8 @@ export interface SegmentListing {
 
 /** Copies of cut tails that are kept. */
 const maxCopies = 16
+/** Names of files that keep what was cut. */
+export const copyPrefixes = ['torn-', 'damaged-'] as const
 const copyPattern = /^torn-\d{10}-\d+-[0-9a-f]{8}\.bin$/
 const zeroPage = Buffer.alloc(pageBytes)
 

@@ -143,10 +143,10 @@ export class SegmentSupply {
     const { journalId, lanes, epoch } = this.#options
     const ordinal = (this.#segments.at(-1)?.header.ordinal ?? 0) + 1
     const fields = { journalId, lanes, epoch, ordinal, base, previous }
-    const segment = await this.#publish(prepared, fields)
-    this.#segments.push(segment)
+    const opened = await this.#publish(prepared, fields)
+    this.#segments.push(opened.segment)
     this.#claimed.shift()
-    return { segment, file: prepared.file }
+    return opened
   }
 
   /** Removes whole segments at or below `position`, oldest first, and keeps what the retention asks for. */
@@ -214,7 +214,7 @@ export class SegmentSupply {
   async #publish(
     prepared: PreparedSegment,
     fields: Parameters<typeof publishSegment>[3],
-  ): Promise<Segment> {
+  ): Promise<OpenSegment> {
     const { files } = this.#ports
     const { directory } = this.#options
     let segment: Segment
@@ -226,14 +226,16 @@ export class SegmentSupply {
     }
     try {
       await files.syncDirectory(directory)
+      // Opened again, so that errors speak of the name that it has now.
+      await prepared.file.close()
+      return { segment, file: await files.open(segment.path, 'write') }
     } catch (error) {
       // The name may be durable or not, so there must be no other segment in its place: not a full disk to wait out.
-      throw new DaybookError('JOURNAL_FAILED', 'A new segment’s name could not be made durable.', {
+      throw new DaybookError('JOURNAL_FAILED', 'A new segment could not be made durable.', {
         cause: error,
         details: { file: segment.path },
       })
     }
-    return segment
   }
 
   #make(bytes: number): Promise<PreparedSegment> {

@@ -23,6 +23,13 @@ const segmentPattern = /^\d{20}-[0-9a-f]{32}\.wal$/
 const temporaryPattern = /^preparing-[0-9a-f-]{36}\.tmp$|^torn-.*\.tmp$|^damaged-.*\.tmp$/
 const fillBytes = 4 << 20
 
+export function lockedError(directory: string): DaybookError {
+  return new DaybookError('JOURNAL_LOCKED', `${directory} is open in another daybook.`, {
+    details: { directory },
+    hint: 'Close the other one, or give this one a directory of its own.',
+  })
+}
+
 /** A segment that is known by its header. */
 export interface Segment {
   readonly path: string

@@ -2,6 +2,7 @@
 
 export { storeSuite } from './store-suite.ts'
 export type { StoreSuiteOptions, SuiteDatabase, SuiteRunner } from './store-suite.ts'
+export { tierSuite } from './tier-suite.ts'
 export { suiteTables } from './suite-tables.ts'
 export { MemoryDatabase, memoryStore } from '../store/memory-store.ts'
 export type {

@@ -85,7 +85,10 @@ class UserDatabase {
         .prepare(
           'INSERT INTO children VALUES (?, ?) ON CONFLICT DO UPDATE SET parent = excluded.parent',
         )
-        .run(place, fields['parent'] === null ? null : `suite_parents/${fields['parent'] as string}`)
+        .run(
+          place,
+          fields['parent'] === null ? null : `suite_parents/${fields['parent'] as string}`,
+        )
     }
   }
 

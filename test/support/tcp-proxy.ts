@@ -21,6 +21,8 @@ export interface TcpProxy {
   resume(): void
   /** Cuts every connection. New ones are served. */
   cutAll(): void
+  /** Cuts every connection before the `count`-th client message from now on reaches the server. */
+  cutAllBefore(count: number): Promise<void>
   /** Cuts every connection and refuses new ones until `accept`. */
   refuse(): Promise<void>
   accept(): Promise<void>
@@ -37,7 +39,7 @@ export interface HeldConnection {
 }
 
 interface Fault {
-  readonly pattern: RegExp
+  readonly pattern: Pick<RegExp, 'test'>
   strike(link: Link, chunk: Buffer): void
 }
 
@@ -114,6 +116,19 @@ class FaultProxy implements TcpProxy {
 
   cutAll(): void {
     for (const link of this.#links) link.cut()
+  }
+
+  cutAllBefore(count: number): Promise<void> {
+    let left = count
+    return new Promise((resolve) => {
+      this.#faults.push({
+        pattern: { test: () => --left <= 0 },
+        strike: () => {
+          this.cutAll()
+          resolve()
+        },
+      })
+    })
   }
 
   async refuse(): Promise<void> {

@@ -7,7 +7,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { DaybookError } from '../../base/errors.ts'
 
 /** SQLite blocks the whole process while it waits for a lock: longer waits are done by the event loop. */
-const blockingWaitMs = 20
+const waitBriefly = 'PRAGMA busy_timeout = 20'
 
 export const memoryPath = ':memory:'
 
@@ -66,8 +66,9 @@ export class Connection {
 
 /** Throws STORE_MISCONFIGURED where a setting does not hold, or SQLite's own error. */
 export function openWriter(path: string): Connection {
-  const database = new DatabaseSync(path, { timeout: blockingWaitMs })
+  const database = new DatabaseSync(path)
   try {
+    database.exec(waitBriefly)
     if (path !== memoryPath) {
       expectSetting(database, 'journal_mode', 'WAL', 'wal')
       // In WAL mode, NORMAL would let a power cut take back what was committed.
@@ -84,8 +85,8 @@ export function openWriter(path: string): Connection {
 }
 
 export function openReader(path: string): Connection {
-  const database = new DatabaseSync(path, { timeout: blockingWaitMs })
-  database.exec('PRAGMA query_only = ON')
+  const database = new DatabaseSync(path)
+  database.exec(`${waitBriefly}; PRAGMA query_only = ON`)
   return new Connection(database)
 }
 

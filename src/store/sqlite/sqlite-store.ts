@@ -32,7 +32,7 @@ import { SqliteTransaction } from './sqlite-transaction.ts'
 import { TableStatements } from './table-statements.ts'
 
 export interface SqliteOptions {
-  /** Of the database file (or its file: URI), which is made where it is missing; or ':memory:', which nothing survives. */
+  /** Of the database file, which is made where it is missing; or ':memory:', which nothing survives. */
   readonly path: string
   /** How long a flush waits for other programs' write locks before it counts as a conflict. Default 5,000. */
   readonly busyTimeoutMs?: number

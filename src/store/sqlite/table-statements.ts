@@ -99,7 +99,10 @@ export class TableStatements {
       if (column !== undefined) parameters.push(toSql(column)(patch.fields[name] ?? null))
     }
     // A bigint is bound as an integer; a number would make it a sum of floating point.
-    for (const name in patch.amounts) parameters.push(BigInt(patch.amounts[name] ?? 0))
+    for (const name in patch.amounts) {
+      const amount = BigInt(patch.amounts[name] ?? 0)
+      for (let count = 0; count < sumParameters; count++) parameters.push(amount)
+    }
     this.#pushKey(parameters, cache, key)
     const { changes } = this.#patchStatement(patch).run(...parameters)
     if (changes === 0) this.#insertPatch(cache, key, patch)
@@ -194,7 +197,7 @@ export class TableStatements {
     const assignments: string[] = []
     for (const name in patch.fields) assignments.push(`${quoteIdentifier(name)} = ?`)
     for (const name in patch.amounts) {
-      assignments.push(`${quoteIdentifier(name)} = ${guardedSum(name, assignments.length + 1)}`)
+      assignments.push(`${quoteIdentifier(name)} = ${guardedSum(name)}`)
     }
     return this.#prepared(
       `UPDATE ${this.#quotedTable} SET ${assignments.join(', ')} WHERE ${this.#keyCondition}`,
@@ -292,9 +295,12 @@ function upsertSql(
 
 /**
  * SQLite turns a sum beyond 64 bits into floating point. Where the sum is no integer, abs() is given the least integer,
- * and fails with "integer overflow". `place` is the number of the parameter, which is used three times.
+ * and fails with "integer overflow". The amount is bound once for each of `sumParameters`: older versions of Node cannot
+ * bind numbered parameters by their place.
  */
-function guardedSum(name: string, place: number): string {
-  const sum = `coalesce(${quoteIdentifier(name)}, 0) + ?${place}`
+function guardedSum(name: string): string {
+  const sum = `coalesce(${quoteIdentifier(name)}, 0) + ?`
   return `iif(typeof(${sum}) = 'integer', ${sum}, abs(-9223372036854775807 - (typeof(${sum}) <> 'integer')))`
 }
+
+const sumParameters = 3
