@@ -71,6 +71,9 @@ export function problemsOf(status: Status): string[] {
   if (status.state === 'paused') problems.push('flushing is paused')
   if (status.state === 'halted')
     problems.push('flushing has halted until someone changes something and resumes it')
+  if (status.state === 'fenced') {
+    problems.push('another process has taken over this journal: stop this application')
+  }
   if (status.journal.state === 'full')
     problems.push('the journal’s disk is full: writes are refused')
   if (status.journal.state === 'failed')

@@ -5,7 +5,11 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { systemClock } from '../base/clock.ts'
 import type { Assignment, FromWriter } from './messages.ts'
+
+/** It tells its figures ten times a second. */
+const maxSilenceMs = 60_000
 
 /** The last words of a process that failed. */
 const maxErrorBytes = 4_096
@@ -27,11 +31,19 @@ export class WriterProcess {
       words = (words + text).slice(-maxErrorBytes)
     })
     let failure: string | undefined
+    const giveUp = (): void => {
+      failure = `it said nothing for ${maxSilenceMs} ms`
+      this.#child.kill('SIGTERM')
+    }
+    let silence = systemClock.setTimer(maxSilenceMs, giveUp)
     this.#child.on('message', (message: FromWriter) => {
+      silence.cancel()
+      silence = systemClock.setTimer(maxSilenceMs, giveUp)
       if (message.type === 'failed') failure = message.message
       else hear(message)
     })
     this.finished = this.#end().then((code) => {
+      silence.cancel()
       if (code === 'SIGKILL') return false
       if (code === 0 && failure === undefined) return true
       throw new Error(

@@ -19,7 +19,7 @@ import {
   pageBytes,
 } from './format.ts'
 import { scanChunkBytes, SegmentWalker } from './reader.ts'
-import { examineTail, listSegments, writeCopy } from './recovery.ts'
+import { listSegments, writeCopy } from './recovery.ts'
 import { lockName, lockedError, loadSegment, type Segment } from './segment.ts'
 import { verifyJournal } from './verify.ts'
 

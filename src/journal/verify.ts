@@ -7,7 +7,7 @@ import type { Files } from '../base/files.ts'
 import { hashText } from '../base/hash.ts'
 import { entryHash } from '../mutation/entry-hash.ts'
 import type { Position } from '../mutation/mutation.ts'
-import { decodeRecord, recordLength, visitRecords } from '../mutation/record.ts'
+import { decodeRecord, visitRecords } from '../mutation/record.ts'
 import { reasonOf } from '../base/errors.ts'
 import type { Damage } from './damage.ts'
 import { scanChunkBytes, SegmentWalker, type Batch } from './reader.ts'
@@ -194,7 +194,7 @@ function checkRecords({ header, body }: Batch, recordsByLane: number[]): string 
     try {
       const { cache, key, hash, lane, bytes } = decodeRecord(body, at, position)
       if (lane >= lanes) return `the record at position ${position} has a lane that does not exist`
-      if (hash !== entryHash(hashText(cache), key)) {
+      if (hash !== entryHash(hashText(cache), hashText(key))) {
         return `the record at position ${position} has another key’s hash`
       }
       recordsByLane[lane] = (recordsByLane[lane] ?? 0) + 1

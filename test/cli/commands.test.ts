@@ -197,6 +197,7 @@ describe('status', () => {
   it.each<[string, Partial<BookStats>]>([
     ['paused', { state: 'paused' }],
     ['halted', { state: 'halted' }],
+    ['has taken over', { state: 'fenced' }],
     ['disk is full', { journal: { ...figures.journal, state: 'full' } }],
     ['journal has failed', { journal: { ...figures.journal, state: 'failed' } }],
     ['not reachable: ECONNREFUSED no answer', { breaker: outage }],

@@ -101,8 +101,17 @@ function fill(path: string): void {
   }
 }
 
-// A process without a parent must not stay behind.
-process.on('disconnect', () => process.exit(1))
+/** A process without a parent must not stay behind. */
+function orphaned(): void {
+  process.exit(1)
+}
+
+function leave(): void {
+  process.off('disconnect', orphaned)
+  process.disconnect()
+}
+
+process.on('disconnect', orphaned)
 
 const { url, postgres: postgresOptions, death, ...options } = JSON.parse(
   process.argv[2] ?? '{}',
@@ -126,11 +135,11 @@ try {
   process.on('SIGTERM', () => {
     void book.close().then((closed) => {
       say({ closed })
-      process.disconnect()
+      leave()
     })
   })
   say({ opened: true })
 } catch (error) {
   say({ failedToOpen: failureOf(error) })
-  process.disconnect()
+  leave()
 }
