@@ -18,6 +18,7 @@ import type { Batch } from './batch.ts'
 import { Breaker } from './breaker.ts'
 import type { Verdict } from './careful.ts'
 import type { DeadLetter, DeadLetters } from './dead-letters.ts'
+import type { FlushContext } from './flush-context.ts'
 import type { FlushTable, FlushTables } from './flush-table.ts'
 import { Lane, type LaneLimits } from './lane.ts'
 import { LaneFlusher, type LaneState } from './lane-flusher.ts'
@@ -33,32 +34,6 @@ export interface FlusherOptions extends LaneLimits {
   readonly memoryBytes: number
   /** The watchdog speaks up when something has been due for this long. */
   readonly stallMs: number
-}
-
-/** What a lane's flusher sees of the whole. */
-export interface FlushContext {
-  readonly clock: Clock
-  readonly random: Random
-  readonly store: Store
-  readonly breaker: Breaker
-  readonly rateLimit: RateLimit
-  readonly deadLetters: DeadLetters
-  readonly tables: FlushTables
-  readonly retry: RetryLimits
-  /** Why nothing is flushed at all, where that is so. */
-  readonly stopReason: 'paused' | 'halted' | 'fenced' | undefined
-  passedElsewhere(lane: Lane, position: Position): boolean
-  demandElsewhere(lane: Lane, position: Position): void
-  idOf(entry: Entry): string
-  lettersOf(verdicts: readonly Verdict[]): Promise<DeadLetter[]>
-  flushed(batch: Batch, rows: number, tookMs: number): void
-  applied(lane: Lane, position: Position): void
-  wentBack(lane: Lane, from: Position): Promise<void>
-  buried(verdicts: readonly Verdict[]): void
-  retrying(lane: Lane, attempt: number, delayMs: number, failure: StoreFailure): void
-  stuck(lane: Lane, failure: StoreFailure): void
-  halt(lane: Lane, failure: StoreFailure, error: unknown): void
-  fence(error: unknown): void
 }
 
 interface Waiter {

@@ -25,7 +25,7 @@ import type { Entry, Position } from '../mutation/mutation.ts'
 import type { StoreFailure, StoreTransaction } from '../store/store.ts'
 import type { Batch } from './batch.ts'
 import { applyCarefully, unitsOf, type CarefulResult, type Verdict } from './careful.ts'
-import type { FlushContext } from './flusher.ts'
+import type { FlushContext } from './flush-context.ts'
 import type { Lane } from './lane.ts'
 import { retryDelayMs } from './retry.ts'
 
