@@ -6,7 +6,7 @@
  * a document is generated; all else in it is written by hand. `--check` writes nothing and fails where one is out of date.
  */
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { format, resolveConfig } from 'prettier'
 import ts from 'typescript'
@@ -23,7 +23,12 @@ import { observeWithOpenTelemetry } from '../src/observe/otel.ts'
 
 const root = join(import.meta.dirname, '..')
 
-export const generatedDocuments = ['docs/errors.md', 'docs/options.md', 'docs/metrics.md'] as const
+export const generatedDocuments = [
+  'docs/errors.md',
+  'docs/options.md',
+  'docs/metrics.md',
+  'README.md',
+] as const
 
 /** The document with every generated part as it should be. */
 export async function generated(document: string): Promise<string> {
@@ -53,6 +58,7 @@ const parts = new Map<string, () => string>([
   ['channels', () => payloadTable('src/observe/diagnostics.ts', 'DiagnosticsMap', 'Channel')],
   ['instruments', instrumentTable],
   ['stats', statsTable],
+  ['demo', demoExcerpt],
 ])
 
 // ── Errors ──
@@ -203,6 +209,17 @@ function statsTable(): string {
   }
   walk(membersOf(source, 'BookStats'), '')
   return [...rowHead('Field', 'Type', 'Note'), ...lines].join('\n')
+}
+
+// ── The demonstration ──
+
+/** From a real run, kept in a file: its verdict, and what it measured. */
+function demoExcerpt(): string {
+  const path = join(root, 'docs/demo-output.txt')
+  if (!existsSync(path)) return ''
+  const output = readFileSync(path, 'utf8')
+  const start = output.search(/^flights /m)
+  return ['```text', output.slice(Math.max(0, start)).trimEnd(), '```'].join('\n')
 }
 
 // ── Reading TypeScript ──

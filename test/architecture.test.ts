@@ -47,7 +47,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ],
   // Sides: they look at the engine, and nothing in it rests on them but to say what happens.
   observe: ['base', 'mutation'],
-  testing: ['base', 'mutation', 'store', 'tier'],
+  testing: ['base', 'mutation', 'journal', 'store', 'tier'],
 }
 
 /** Types only: what the sides say something about. */

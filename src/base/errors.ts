@@ -11,14 +11,17 @@ export const errorCodes = {
   INVALID_KEY: 'A key is empty, too long, not well-formed or not of the key column’s type.',
   INVALID_VALUE: 'A value cannot be stored: wrong type, unknown or missing column, out of range.',
   VALUE_TOO_LARGE: 'A value is larger than the limit.',
-  INVALID_STATE: 'The call does not fit the state: a cache declared twice, a key parked behind a dead letter.',
+  INVALID_STATE:
+    'The call does not fit the state: a cache declared twice, a key parked behind a dead letter.',
   CLOSED: 'The daybook is closed or closing.',
   ABORTED: 'The caller’s signal was aborted.',
-  TIMEOUT: 'A deadline passed. details.outcome says whether the write is pending or was never accepted.',
+  TIMEOUT:
+    'A deadline passed. details.outcome says whether the write is pending or was never accepted.',
 
   // Back-pressure. Nothing was acknowledged; try again later.
   OVERLOADED: 'What is pending has reached its limit and the policy is to reject.',
-  JOURNAL_FULL: 'The journal’s disk is full. Nothing was acknowledged; writing resumes when space returns.',
+  JOURNAL_FULL:
+    'The journal’s disk is full. Nothing was acknowledged; writing resumes when space returns.',
 
   // The journal.
   JOURNAL_FAILED: 'A sync failed: the outcome of the writes in it is unknown. Restart to find out.',
@@ -33,12 +36,14 @@ export const errorCodes = {
   STORE_UNAVAILABLE: 'The store cannot be reached. What is pending stays in the journal.',
   STORE_CONFLICT: 'The store aborted a transaction in favour of another one.',
   STORE_REJECTED: 'The store refused a row: a constraint, a type or a range.',
-  STORE_MISCONFIGURED: 'The store answers, but not as configured: missing table, wrong password, unsafe setting.',
+  STORE_MISCONFIGURED:
+    'The store answers, but not as configured: missing table, wrong password, unsafe setting.',
   FENCED: 'Another process has taken over this journal. This one may no longer write to the store.',
 
   // Dead letters.
   DEAD_LETTER_UNKNOWN: 'There is no dead letter with this id.',
-  DEAD_LETTERS_FULL: 'The dead letters have reached their limit; flushing waits until some are handled.',
+  DEAD_LETTERS_FULL:
+    'The dead letters have reached their limit; flushing waits until some are handled.',
 } as const
 
 export type ErrorCode = keyof typeof errorCodes

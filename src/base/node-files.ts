@@ -13,7 +13,7 @@ import type { File, Files, Lock } from './files.ts'
 
 /** How long idle threads are kept for the next open, so that opening a daybook starts them once. */
 const lingerMs = 1_000
-const zeroSliceBytes = 4 << 20
+const zeroSliceBytes = 2 << 20
 /** SQLITE_BUSY: another connection, of this process or another one, has the lock. */
 const sqliteBusy = 5
 

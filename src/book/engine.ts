@@ -11,7 +11,7 @@ import type { Ports } from '../base/ports.ts'
 import type { DeadLetters } from '../flush/dead-letters.ts'
 import type { FlushTable } from '../flush/flush-table.ts'
 import type { Flusher } from '../flush/flusher.ts'
-import type { Commit, Journal, JournalListener } from '../journal/journal.ts'
+import type { Commit, Journal, JournalListener, JournalState } from '../journal/journal.ts'
 import type { Entry, Position } from '../mutation/mutation.ts'
 import { diagnostics } from '../observe/diagnostics.ts'
 import type { Events, PressureState } from '../observe/events.ts'
@@ -98,10 +98,6 @@ export class Engine implements JournalListener {
   durable(entries: readonly Entry[]): void {
     this.flusher.add(entries)
     if (this.writer.waiting > 0) this.ports.clock.defer(() => this.writer.pump())
-    if (this.#fullSince !== undefined) {
-      this.events.emit('journalRecovered', { fullMs: this.ports.clock.now() - this.#fullSince })
-      this.#fullSince = undefined
-    }
     diagnostics.commit.publish(() => ({
       mutations: entries.length,
       bytes: entries.reduce((sum, entry) => sum + entry.bytes, 0),
@@ -109,7 +105,7 @@ export class Engine implements JournalListener {
     }))
   }
 
-  undone(entries: readonly Entry[], error: unknown): void {
+  undone(entries: readonly Entry[]): void {
     const keys = new Map<string, string[]>()
     for (const entry of entries) {
       const list = keys.get(entry.cache)
@@ -118,9 +114,19 @@ export class Engine implements JournalListener {
     }
     const durable = this.journal.durablePosition
     for (const [cache, names] of keys) this.keyspaces.get(cache)?.undone(names, durable)
-    if (this.#fullSince === undefined) {
+  }
+
+  changed(state: JournalState, failure: Error | undefined): void {
+    const reason = failure === undefined ? state : reasonOf(failure)
+    if (state === 'full') {
       this.#fullSince = this.ports.clock.now()
-      this.events.emit('journalFull', { reason: reasonOf(error) })
+      this.events.emit('journalFull', { reason })
+    } else if (state === 'failed') {
+      this.events.emit('journalFailed', { reason })
+    } else if (state === 'open' && this.#fullSince !== undefined) {
+      this.events.emit('journalRecovered', { fullMs: this.ports.clock.now() - this.#fullSince })
+      this.#fullSince = undefined
+      this.writer.pump()
     }
   }
 

@@ -55,6 +55,7 @@ export async function openAccess(
   await checkDirectory(directory)
   const client = await ControlClient.connect(directory)
   if (client !== undefined) {
+    context.signal.addEventListener('abort', () => client.close())
     return {
       mode: 'running',
       request: (method, params, options) => client.request(method, params, options),
@@ -73,7 +74,9 @@ export async function openAccess(
   }
   const store = await storeFromUrl(url)
   const book = await openDaybook({ directory, store, control: false, openTimeoutMs })
-  return accessTo(book, 'opened', context, () => book.close())
+  return accessTo(book, 'opened', context, () =>
+    book.close(context.signal.aborted ? { drainTimeoutMs: 0 } : {}),
+  )
 }
 
 /** Holds the directory: for what changes its files. */

@@ -9,6 +9,7 @@ import { deadLettersCommand } from './dead-letters-command.ts'
 import { demoCommand } from './demo-command.ts'
 import { type ExitCode, exitCodeOf, exitCodes, exitCodesHelp } from './exit-codes.ts'
 import { flushCommand } from './flush-command.ts'
+import { journalCommand } from './journal-command.ts'
 import { statusCommand } from './status-command.ts'
 import { printable } from './terminal.ts'
 
@@ -53,6 +54,7 @@ ${exitCodesHelp}`,
     .addCommand(statusCommand(context, finish))
     .addCommand(flushCommand(context, finish))
     .addCommand(deadLettersCommand(context, finish))
+    .addCommand(journalCommand(context, finish))
   prepare(program, context)
   return program
 }

@@ -221,8 +221,7 @@ function rateOf({ acknowledged, elapsedMs }: ReplayProgress): number {
   return elapsedMs === 0 ? 0 : (acknowledged * 1000) / elapsedMs
 }
 
-function coalescing({ mutations, pending, rowsWritten }: ReplayProgress): string {
-  const flushed = Math.max(0, mutations - pending)
+function coalescing({ flushed, rowsWritten }: ReplayProgress): string {
   if (rowsWritten === 0) return 'nothing flushed yet'
   return `${count(flushed)} writes → ${count(rowsWritten)} rows (${ratio(flushed / rowsWritten)} : 1)`
 }

@@ -110,6 +110,7 @@ function contendersTable(terminal: Terminal, comparison: Comparison, database: s
 
 function perThousand({ flights }: Compared, value: number): string {
   const share = (value * 1000) / flights
+  if (share < 1) return share.toFixed(2)
   return share < 10 ? share.toFixed(1) : count(share)
 }
 

@@ -25,6 +25,7 @@ export function bytes(value: number): string {
 export function duration(ms: number): string {
   if (!Number.isFinite(ms)) return 'unknown'
   if (ms === 0) return '0 ms'
+  if (ms < 0.01) return '< 0.01 ms'
   if (ms < 1) return `${ms.toFixed(2)} ms`
   if (ms < 10) return `${ms.toFixed(1)} ms`
   if (ms < 1_000) return `${Math.round(ms)} ms`

@@ -20,9 +20,11 @@ export interface ContenderOptions {
 export interface ContenderFigures extends Counts {
   /** Acknowledged writes of single rows. */
   readonly mutations: number
-  /** Acknowledged and not in the database. */
+  /** Those that have reached the database, what was recovered from an earlier process included. */
+  readonly flushed: number
+  /** Those that have not. */
   readonly pending: number
-  /** Age of the oldest of those, in ms. */
+  /** Age of the oldest pending one, in ms. */
   readonly lagMs: number
 }
 

@@ -34,9 +34,9 @@ export class MemoryBuffer implements Contender {
   /** By table and key: there are some thousands, however many writes come. */
   #rows = new Map<string, BufferedRow>()
   #startedAt = 0
-  #inFlight = 0
   #flushing = Promise.resolve()
   #mutations = 0
+  #flushed = 0
   /** When the sampled flights of the buffer were acknowledged. */
   #sampledAt: number[] = []
   readonly #ages: number[] = []
@@ -81,18 +81,24 @@ export class MemoryBuffer implements Contender {
       if (rows.length === 0) return
       this.#rows = new Map()
       this.#sampledAt = []
-      this.#inFlight = rows.length
+      const mutations = this.#mutations
       await this.#database.apply(rows.map((row) => statementOf(row, this.#database)))
-      this.#inFlight = 0
+      this.#flushed = mutations
       for (const at of sampledAt) this.#ages.push(systemClock.now() - at)
     })
     return this.#flushing
   }
 
   figures(): ContenderFigures {
-    const pending = this.#rows.size + this.#inFlight
+    const pending = this.#mutations - this.#flushed
     const lagMs = pending === 0 ? 0 : systemClock.now() - this.#startedAt
-    return { ...this.#database.counts, mutations: this.#mutations, pending, lagMs }
+    return {
+      ...this.#database.counts,
+      mutations: this.#mutations,
+      flushed: this.#flushed,
+      pending,
+      lagMs,
+    }
   }
 
   staleness(): Spread {

@@ -31,7 +31,8 @@ export interface ReplayProgress {
   readonly elapsedMs: number
   /** Since the start and over all processes. */
   readonly rowsWritten: number
-  readonly mutations: number
+  /** Mutations that these rows are made of. */
+  readonly flushed: number
   readonly pending: number
   readonly lagMs: number
   readonly kills: number
@@ -59,6 +60,7 @@ const noFigures: ContenderFigures = {
   transactions: 0,
   rows: 0,
   mutations: 0,
+  flushed: 0,
   pending: 0,
   lagMs: 0,
 }
@@ -78,7 +80,7 @@ class Replay {
   #lost = 0
   /** Of the processes that are gone. */
   #rowsBefore = 0
-  #mutationsBefore = 0
+  #flushedBefore = 0
   #figures = noFigures
   #killedAt: number | undefined
 
@@ -91,7 +93,7 @@ class Replay {
     while (!(await this.#life())) {
       this.#options.signal.throwIfAborted()
       this.#rowsBefore += this.#figures.rows
-      this.#mutationsBefore += this.#figures.mutations
+      this.#flushedBefore += this.#figures.flushed
       this.#figures = noFigures
     }
     return {
@@ -146,7 +148,7 @@ class Replay {
       acknowledged: this.#acknowledged,
       elapsedMs: systemClock.now() - this.#startedAt,
       rowsWritten: this.#rowsBefore + this.#figures.rows,
-      mutations: this.#mutationsBefore + this.#figures.mutations,
+      flushed: this.#flushedBefore + this.#figures.flushed,
       pending: this.#figures.pending,
       lagMs: this.#figures.lagMs,
       kills: this.#kills.length,

@@ -133,6 +133,7 @@ export class WriteBehind implements Contender {
       transactions: batches.count,
       rows: coalescing.rows,
       mutations: this.#mutations,
+      flushed: coalescing.mutations,
       pending: pending.mutations,
       lagMs,
     }

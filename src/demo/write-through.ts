@@ -43,7 +43,13 @@ export class WriteThrough implements Contender {
   }
 
   figures(): ContenderFigures {
-    return { ...this.#database.counts, mutations: this.#mutations, pending: 0, lagMs: 0 }
+    return {
+      ...this.#database.counts,
+      mutations: this.#mutations,
+      flushed: this.#mutations,
+      pending: 0,
+      lagMs: 0,
+    }
   }
 
   staleness(): Spread {

@@ -22,8 +22,8 @@ export interface JournalListener {
   durable(entries: readonly Entry[]): void
   /** These entries, and all that were appended since, are not durable and never will be. Called before `done` rejects. */
   undone(entries: readonly Entry[], error: unknown): void
-  /** The state has become this one: who waits for space can try again when it is `open`. */
-  changed?(state: JournalState): void
+  /** The state has become this one, for this reason: who waits for space can try again when it is `open`. */
+  changed?(state: JournalState, failure: Error | undefined): void
 }
 
 export type JournalState =

@@ -40,8 +40,6 @@ const earlyBytes = 64 << 10
 /** Idle for so long, a seal is written: damage to the batch before it can then be told from a torn tail. */
 const sealAfterMs = 50
 const probeMs = { first: 100, last: 5_000 } as const
-/** The next segment is prepared once this part of the current one is used. */
-const prepareFrom = 0.25
 const latencySamples = 1_024
 
 /** Where the next batch goes. */
@@ -366,7 +364,7 @@ export class Writer {
       this.#fail(error)
     }
     group.succeed()
-    if (this.#offset > prepareFrom * this.#current.segment.header.bytes) this.#supply.prepareAhead()
+    if (group.kind === 'data') this.#supply.prepareAhead()
     this.#sealWhenIdle()
   }
 
@@ -433,7 +431,8 @@ export class Writer {
   #become(state: JournalState): void {
     if (this.#state === state || this.#state === 'closed') return
     this.#state = state
-    queueMicrotask(() => this.#options.listener.changed?.(state))
+    const failure = this.#failure
+    queueMicrotask(() => this.#options.listener.changed?.(state, failure))
   }
 
   #becomeFull(error: DaybookError): void {

@@ -21,7 +21,11 @@ import type { Amount, Amounts, Fields, FieldValue, Mutation } from './mutation.t
 export const deletion: Mutation = { kind: 'delete' }
 
 /** What the mutation makes of a value; `undefined` is the absence of one. */
-export function applyMutation(value: Fields | undefined, mutation: Mutation, blank: Fields): Fields | undefined {
+export function applyMutation(
+  value: Fields | undefined,
+  mutation: Mutation,
+  blank: Fields,
+): Fields | undefined {
   switch (mutation.kind) {
     case 'set':
       return mutation.fields
@@ -70,7 +74,10 @@ function coalescePatches(earlier: Patch, later: Patch): Patch {
   for (const name of Object.keys(later.amounts)) {
     const amount = later.amounts[name] as Amount
     if (Object.hasOwn(fields, name)) fields[name] = addAmount(fields[name] as FieldValue, amount)
-    else amounts[name] = Object.hasOwn(amounts, name) ? addAmount(amounts[name] as Amount, amount) : amount
+    else
+      amounts[name] = Object.hasOwn(amounts, name)
+        ? addAmount(amounts[name] as Amount, amount)
+        : amount
   }
   return { kind: 'patch', fields, amounts }
 }

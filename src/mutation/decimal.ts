@@ -6,7 +6,10 @@ import type { Amount, FieldValue } from './mutation.ts'
 function parse(text: string): { digits: bigint; scale: number } {
   const point = text.indexOf('.')
   if (point < 0) return { digits: BigInt(text), scale: 0 }
-  return { digits: BigInt(text.slice(0, point) + text.slice(point + 1)), scale: text.length - point - 1 }
+  return {
+    digits: BigInt(text.slice(0, point) + text.slice(point + 1)),
+    scale: text.length - point - 1,
+  }
 }
 
 function format(digits: bigint, scale: number): string {

@@ -15,6 +15,7 @@ import {
   canonicalDate,
   canonicalTime,
   canonicalTimestamp,
+  roundTimestamp,
   canonicalTimestamptz,
 } from './temporal.ts'
 
@@ -70,9 +71,9 @@ export function canonicalOf(type: ColumnType, value: unknown): FieldValue | unde
     case 'float':
       return floatOf(value, type.bits, type.nonFinite)
     case 'timestamptz':
-      return canonicalTimestamptz(value)
+      return rounded(canonicalTimestamptz(value), type.precision)
     case 'timestamp':
-      return canonicalTimestamp(value)
+      return rounded(canonicalTimestamp(value), type.precision)
     case 'date':
       return canonicalDate(value)
     case 'time':
@@ -90,6 +91,10 @@ export function canonicalOf(type: ColumnType, value: unknown): FieldValue | unde
     case 'opaque':
       return typeof value === 'string' && isStorableText(value) ? value : undefined
   }
+}
+
+function rounded(text: string | undefined, precision: number | undefined): string | undefined {
+  return text === undefined || precision === undefined ? text : roundTimestamp(text, precision)
 }
 
 /** What the type takes, for messages. */

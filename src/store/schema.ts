@@ -19,10 +19,13 @@ export type ColumnType =
   /** number; 32 bits are rounded as the database does. `nonFinite`: NaN and the infinities can be stored. */
   | { readonly kind: 'float'; readonly bits: 32 | 64; readonly nonFinite: boolean }
   | { readonly kind: 'boolean' }
-  /** string '2026-11-23T08:30:00.000Z' (3 fraction digits, or 6 where microseconds are not zero); Date is taken too. */
-  | { readonly kind: 'timestamptz' }
+  /**
+   * string '2026-11-23T08:30:00.000Z' (3 fraction digits, or 6 where microseconds are not zero); Date is taken too.
+   * `precision` is the fraction digits that the column keeps (default 6): a value is rounded as the database does.
+   */
+  | { readonly kind: 'timestamptz'; readonly precision?: number | undefined }
   /** The same without a zone: '2026-11-23T08:30:00.000'. */
-  | { readonly kind: 'timestamp' }
+  | { readonly kind: 'timestamp'; readonly precision?: number | undefined }
   /** 'YYYY-MM-DD' */
   | { readonly kind: 'date' }
   /** 'HH:MM:SS' with 3 or 6 fraction digits where they are not zero. */

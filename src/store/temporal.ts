@@ -55,6 +55,27 @@ export function canonicalTime(value: unknown): string | undefined {
   return `${hour}:${minute}:${second}.${fraction.endsWith('000') ? fraction.slice(0, 3) : fraction}`
 }
 
+const epoch2000Ms = Date.UTC(2000, 0, 1)
+
+/**
+ * A canonical timestamp with at most `precision` fraction digits, rounded as PostgreSQL does: to the nearest, and half
+ * away from the year 2000.
+ */
+export function roundTimestamp(text: string, precision: number): string | undefined {
+  const zone = text.endsWith('Z') ? 'Z' : ''
+  const fraction = text.slice(20, zone === '' ? undefined : -1).padEnd(6, '0')
+  if (precision >= 6 || /^0*$/.test(fraction.slice(precision))) return text
+  const ms = Date.parse(`${text.slice(0, 23)}Z`)
+  const micros = BigInt(ms - epoch2000Ms) * 1000n + BigInt(fraction.slice(3))
+  const step = 10n ** BigInt(6 - precision)
+  const magnitude = ((micros < 0n ? -micros : micros) + step / 2n) / step
+  const nearest = (micros < 0n ? -magnitude : magnitude) * step
+  const rest = ((nearest % 1000n) + 1000n) % 1000n
+  const wholeMs = Number((nearest - rest) / 1000n) + epoch2000Ms
+  const instant = instantText(wholeMs, rest.toString().padStart(3, '0'))
+  return zone === '' ? instant?.slice(0, -1) : instant
+}
+
 function timestampText(match: RegExpExecArray): string | undefined {
   const day = dayMs(match)
   const hour = Number(match[4])

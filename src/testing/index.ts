@@ -1,8 +1,12 @@
-/** For authors of stores: the contract as tests, and a store with faults to test an application against. */
+/** For authors of stores and journals: the contracts as tests, and a store and files with faults to test against. */
 
 export { storeSuite } from './store-suite.ts'
 export type { StoreSuiteOptions, SuiteDatabase, SuiteRunner } from './store-suite.ts'
 export { tierSuite } from './tier-suite.ts'
+export { journalSuite } from './journal-suite.ts'
+export type { JournalSuiteOptions, SuiteJournalHome } from './journal-suite.ts'
+export { MemoryFiles } from './memory-files.ts'
+export type { FaultPlan, FileStep } from './memory-files.ts'
 export { suiteTables } from './suite-tables.ts'
 export { MemoryDatabase, memoryStore } from '../store/memory-store.ts'
 export type {

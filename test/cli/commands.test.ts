@@ -246,6 +246,16 @@ describe('flush', () => {
     expect(await run(['flush', directory, '--timeout', '20'])).toMatchObject({ code: 3 })
   })
 
+  it('ends at once when it is interrupted', async () => {
+    const book = await running()
+    book.flushing = Promise.withResolvers<undefined>().promise
+    const interrupt = new AbortController()
+    const flushing = run(['flush', directory], { signal: interrupt.signal })
+    while (book.flushSignal === undefined) await new Promise(setImmediate)
+    interrupt.abort()
+    expect(await flushing).toMatchObject({ code: 130, out: '', err: '' })
+  })
+
   it('needs the store of a stopped application', async () => {
     const { code, err } = await run(['flush', directory])
     expect(code).toBe(2)

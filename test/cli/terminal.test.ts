@@ -135,6 +135,8 @@ describe('quantities', () => {
     [bytes(0), '0 B'],
     [bytes(1536), '1.5 KiB'],
     [bytes(300 * 1024 * 1024), '300 MiB'],
+    [duration(0), '0 ms'],
+    [duration(0.001), '< 0.01 ms'],
     [duration(0.25), '0.25 ms'],
     [duration(4.44), '4.4 ms'],
     [duration(999), '999 ms'],

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { isDaybookError } from '../../src/base/errors.ts'
-import { encodeSegmentHeader, decodeSegmentHeader, pageBytes } from '../../src/journal/format.ts'
+import {
+  decodeSegmentHeader,
+  encodeBatchHeader,
+  encodeSegmentHeader,
+  pageBytes,
+} from '../../src/journal/format.ts'
 import type { Position } from '../../src/mutation/mutation.ts'
 import type { MemoryFiles } from '../../src/testing/memory-files.ts'
 import {
@@ -141,6 +146,30 @@ describe('damage', () => {
     expect(header.some((byte) => byte !== 0)).toBe(true)
     files.place(path, whole)
     expect((await outcomeOf(files)).code).toBe('JOURNAL_CORRUPT')
+  })
+
+  test('is a whole batch that does not follow the one before it', async () => {
+    const [files, , path] = await smallJournal({ close: false })
+    const whole = Buffer.from(files.contentOf(path))
+    const header = decodeSegmentHeader(whole)
+    if (typeof header === 'string') throw new Error('a journal has a valid header')
+    // What a second writer would have left, which did not know of the last batch.
+    const offset = 4 * pageBytes
+    encodeBatchHeader(whole.subarray(offset), header, {
+      offset,
+      firstPosition: 6,
+      epoch: 1,
+      kind: 'seal',
+      count: 0,
+      bodyBytes: 0,
+      bodyChecksum: 0,
+      previousLink: 12345,
+    })
+    files.place(path, whole)
+    await expect(new JournalFixture(files).open()).rejects.toMatchObject({
+      code: 'JOURNAL_CORRUPT',
+      details: { offset },
+    })
   })
 
   test('in a batch that was durable is found by scan and read', async () => {
@@ -410,6 +439,15 @@ describe('a directory', () => {
     await journal.close()
   })
 
+  test('whose disk fails with the first seal is refused, and can be opened later', async () => {
+    const [files, keys] = await smallJournal({ close: false })
+    files.plan = ({ kind, offset }) =>
+      kind === 'write' && offset === 4 * pageBytes ? { code: 'EIO' } : undefined
+    expect((await outcomeOf(files)).code).toBe('JOURNAL_FAILED')
+    files.plan = () => undefined
+    expect((await outcomeOf(files)).keys).toEqual(keys)
+  })
+
   test('whose disk fails at open is refused', async () => {
     for (const kind of ['sync', 'write', 'syncDirectory', 'read', 'list', 'lock'] as const) {
       const [files] = await smallJournal({ close: false })
@@ -674,6 +712,22 @@ describe('segments', () => {
     expect(names.filter((name) => name.endsWith('.tmp'))).toEqual([])
     const again = await fixture.open()
     expect([...(await keysOf(again)).values()]).toEqual(['a', 'c'])
+    await again.close()
+  })
+
+  test('that are prepared and too small for a large batch make way for one that is not', async () => {
+    const fixture = new JournalFixture()
+    const journal = await fixture.open()
+    await write(journal, 'a')
+    await fixture.clock.settle()
+    await journal.append([entryOf('large', { bytes: 200_000 })]).done
+    await write(journal, 'b')
+    expect([...(await keysOf(journal)).values()]).toEqual(['a', 'large', 'b'])
+    expect(journal.stats().bytes).toBeGreaterThan(200_000)
+    await journal.close()
+    const again = await fixture.open()
+    expect([...(await keysOf(again)).values()]).toEqual(['a', 'large', 'b'])
+    expect(fixture.files.usedBytes).toBe(again.stats().bytes)
     await again.close()
   })
 

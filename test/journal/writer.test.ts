@@ -215,8 +215,8 @@ describe('a sync that fails', () => {
     const journal = await fixture.open()
     await write(journal, 'a')
     let syncs = 0
-    fixture.files.plan = ({ kind }) => {
-      if (kind !== 'sync') return undefined
+    fixture.files.plan = ({ kind, path }) => {
+      if (kind !== 'sync' || !path.endsWith('.wal')) return undefined
       syncs++
       return { code: 'EIO' }
     }

@@ -122,7 +122,7 @@ try {
     : postgres({ url }, postgresOptions)
   const files = death === undefined ? nodeFiles : mortalFiles(nodeFiles, death)
   const book = await openDaybook({ control: false, ...options, store }, { files })
-  for (const name of ['fenced', 'journalFull', 'journalRecovered', 'storeDown'] as const) {
+  for (const name of ['fenced', 'journalFull', 'journalRecovered', 'journalFailed'] as const) {
     book.on(name, () => say({ event: name }))
   }
   const writer = new LedgerBook(book)

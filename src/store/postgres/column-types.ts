@@ -98,6 +98,7 @@ function builtInType(name: string, modifier: number): ColumnType {
       return { kind: 'boolean' }
     case 'timestamptz':
     case 'timestamp':
+      return modifier < 0 ? { kind: name } : { kind: name, precision: modifier }
     case 'date':
     case 'time':
     case 'uuid':
