@@ -200,8 +200,13 @@ function node(path: string): Promise<{ stdout: string; stderr: string }> {
   return run(process.execPath, [path], { cwd: project, env: environment() })
 }
 
-function npm(cwd: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
-  return run('npm', args, { cwd, env: environment(), maxBuffer: 16 << 20 })
+async function npm(cwd: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
+  try {
+    return await run('npm', args, { cwd, env: environment(), maxBuffer: 16 << 20 })
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
+    throw new Error(`npm ${args[0] ?? ''} failed:\n${stdout}\n${stderr}`, { cause: error })
+  }
 }
 
 /** As in a shell of the user's: without what the npm that runs this test tells its children, and with this Node. */

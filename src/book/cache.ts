@@ -164,8 +164,9 @@ export class Cache<T = Record<string, unknown>> {
     const keyspace = await this.#ready()
     const held = keyspace.fresh(canonicalKey(keyspace.schema, key))
     if (held === undefined) return undefined
+    const copy = this.#copy(keyspace, held)
     await this.#durable(held.position)
-    return this.#copy(keyspace, held)
+    return copy
   }
 
   // ── Writing ──
@@ -414,7 +415,8 @@ export class Cache<T = Record<string, unknown>> {
       keyspace.hits++
       if (held.value === undefined) keyspace.negativeHits++
       this.#refreshAhead(keyspace, key, held)
-      if (await this.#durable(held.position)) return this.#copy(keyspace, held)
+      const copy = this.#copy(keyspace, held)
+      if (await this.#durable(held.position)) return copy
       // The write that it showed did not come to be: look again.
       return this.#getSlowly(keyspace, key, options)
     }

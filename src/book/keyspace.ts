@@ -126,7 +126,13 @@ export class Keyspace implements FlushTable {
     if (held === undefined || held.expiresAt === Infinity) return held
     if (held.expiresAt > this.#clock.now()) return held
     if (this.options.expire === 'delete' && held.value !== undefined) {
-      return { ...held, value: undefined, flat: true }
+      return {
+        value: undefined,
+        position: held.position,
+        expiresAt: Infinity,
+        flat: true,
+        bytes: held.bytes,
+      }
     }
     this.#tier.remove(key)
     return undefined
@@ -202,12 +208,13 @@ export class Keyspace implements FlushTable {
     ttlMs: number | undefined,
     bytes: number,
   ): void {
-    this.#tier.put(key, {
+    this.#tier.put(
+      key,
       value,
       position,
-      expiresAt: ttlMs === undefined ? Infinity : this.#clock.now() + ttlMs,
-      flat: value === undefined || this.codec.isFlat(value),
+      ttlMs === undefined ? Infinity : this.#clock.now() + ttlMs,
+      value === undefined || this.codec.isFlat(value),
       bytes,
-    })
+    )
   }
 }

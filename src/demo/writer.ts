@@ -37,26 +37,34 @@ class Acknowledgements {
   }
 }
 
-/** Runs flights through the contender, at most `concurrency` at a time. */
+/**
+ * So many clients, each of which sends its next flight as soon as the last one was acknowledged. A latency counts from
+ * then: what a client waits for its turn in a busy process is part of it.
+ */
 class Clients {
   readonly latencies: number[] = []
   readonly #contender: Contender
   readonly #concurrency: number
   readonly #acknowledgements = new Acknowledgements()
   readonly #underWay = new Set<Promise<void>>()
+  /** Since when each idle client has been ready to send. */
+  readonly #readySince: number[]
   #failure: unknown
 
   constructor(contender: Contender, concurrency: number) {
     this.#contender = contender
     this.#concurrency = concurrency
+    this.#readySince = new Array<number>(concurrency).fill(systemClock.now())
   }
 
   /** Resolves when there is room for the next flight, or rejects once one has failed. */
   async begin(work: FlightWork): Promise<void> {
-    const startedAt = systemClock.now()
+    const readySince = this.#readySince.shift() ?? systemClock.now()
     const flight = this.#contender.apply(work).then(
       () => {
-        this.latencies.push(systemClock.now() - startedAt)
+        const now = systemClock.now()
+        this.latencies.push(now - readySince)
+        this.#readySince.push(now)
         this.#underWay.delete(flight)
         this.#acknowledgements.add(work.index)
       },

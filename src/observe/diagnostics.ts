@@ -38,7 +38,7 @@ export interface DiagnosticsMap {
     readonly bytes: number
     readonly position: Position
   }
-  /** An attempt to write a batch to the store ended. */
+  /** A batch is in the store. */
   readonly 'daybook:flush': {
     readonly lane: number
     readonly from: Position
@@ -46,8 +46,6 @@ export interface DiagnosticsMap {
     readonly mutations: number
     readonly rows: number
     readonly tookMs: number
-    /** Code of the failure, where it failed. */
-    readonly failed?: string | undefined
   }
   /** A mutation became a dead letter. */
   readonly 'daybook:dead-letter': {

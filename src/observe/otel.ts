@@ -64,7 +64,7 @@ const rows: readonly Row[] = [
     name: 'daybook.pending.size',
     kind: 'upDownCounter',
     unit: 'By',
-    description: 'Bytes of the journal that are not in the store yet.',
+    description: 'Bytes of pending mutations, their records and rows: an upper bound.',
     read: ({ pending }) => [[pending.bytes]],
   },
   {

@@ -30,7 +30,7 @@ export interface BookStats {
     readonly mutations: number
     /** An upper bound: a key counts once per batch that has it. */
     readonly keys: number
-    /** In the journal. */
+    /** An upper bound: records in the journal, and what rows in memory take beside theirs. */
     readonly bytes: number
     readonly memoryBytes: number
     /** Of `mutations`, those that have left memory. */

@@ -4,7 +4,7 @@
  * - With `transaction` and `checkpoints` the checkpoint commits in your transaction: exactly once, and a stale process
  *   is fenced.
  * - With `checkpoints` alone it is at least once: after a crash the last batch may be written again.
- * - With neither, whatever the journal still has is written again after a restart: `capabilities.checkpoints` is false.
+ * - With neither, Daybook keeps the checkpoints in a file of its directory: at least once, and no process is fenced.
  */
 
 import { DaybookError } from '../base/errors.ts'

@@ -110,11 +110,24 @@ function parsedParts(text: string): unknown {
 }
 
 function keyPart(schema: TableSchema, column: Column, text: string): string {
+  if (column.type.kind === 'integer' && column.type.bits !== 16 && isPlainInteger(text)) return text
   const canonical = canonicalOf(column.type, text)
   if (canonical === undefined) {
     throw invalidKey(schema, `key column "${column.name}" takes ${expectedOf(column.type)}`)
   }
   return textOf(canonical)
+}
+
+/** At most nine digits without a leading zero: canonical as it is, in any integer column but the shortest. */
+function isPlainInteger(text: string): boolean {
+  if (text.length > 9) return false
+  const first = text.charCodeAt(0)
+  if (first === 48) return text.length === 1
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at)
+    if (digit < 48 || digit > 57) return false
+  }
+  return text.length > 0
 }
 
 /** The canonical value of a part of a canonical key; integers and booleans come back from their text. */

@@ -16,8 +16,8 @@ export interface StoreCapabilities {
   /** Patches (merge, increment) reach the database as such. Without it they are resolved to a `set` first. */
   readonly patches: boolean
   /**
-   * False: the store keeps no checkpoint beyond this process, and `open` answers position 0 for every lane: what the
-   * journal still has is written again from its oldest entry on. Default true.
+   * False: the store keeps no checkpoint beyond this process, and `open` answers position 0 for every lane; the book
+   * keeps them in a file of its directory instead. Default true.
    */
   readonly checkpoints?: boolean
 }

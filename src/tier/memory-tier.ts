@@ -10,15 +10,31 @@
  * concern: an entry past its time stays until it is replaced, removed or evicted.
  */
 
+import type { Fields, Position } from '../mutation/mutation.ts'
 import type { Tier, TierEntry } from './tier.ts'
 
-interface Node {
+/** The entry and its place in one object: a write of a cached key allocates nothing here. */
+class Node implements TierEntry {
   readonly key: string
-  entry: TierEntry
+  value: Fields | undefined
+  position: Position
+  expiresAt: number
+  flat: boolean
+  bytes: number
   /** Read or replaced since the hand was here. */
-  visited: boolean
-  newer: Node | undefined
+  visited = false
+  newer: Node | undefined = undefined
   older: Node | undefined
+
+  constructor(key: string, older: Node | undefined) {
+    this.key = key
+    this.value = undefined
+    this.position = 0
+    this.expiresAt = Infinity
+    this.flat = true
+    this.bytes = 0
+    this.older = older
+  }
 }
 
 export class MemoryTier implements Tier {
@@ -45,27 +61,38 @@ export class MemoryTier implements Tier {
     const node = this.#nodes.get(key)
     if (node === undefined) return undefined
     node.visited = true
-    return node.entry
+    return node
   }
 
-  put(key: string, entry: TierEntry): void {
+  put(
+    key: string,
+    value: Fields | undefined,
+    position: Position,
+    expiresAt: number,
+    flat: boolean,
+    claimedBytes: number,
+  ): void {
     let node = this.#nodes.get(key)
-    if (node !== undefined && node.entry.position > entry.position) return
-    const bytes = sizeOf(entry)
+    if (node !== undefined && node.position > position) return
+    // An entry that claims no bytes takes one, so that the budget bounds the number of entries too.
+    const bytes = Math.max(1, claimedBytes)
     // One that has grown beyond what is left comes in anew.
-    if (node !== undefined && this.#bytes - sizeOf(node.entry) + bytes > this.#maxBytes) {
+    if (node !== undefined && this.#bytes - node.bytes + bytes > this.#maxBytes) {
       this.#drop(node)
       node = undefined
     }
-    if (node !== undefined) {
-      this.#bytes += bytes - sizeOf(node.entry)
-      node.entry = entry
-      node.visited = true
-    } else if (bytes <= this.#maxBytes) {
+    if (node === undefined) {
+      if (bytes > this.#maxBytes) return
       // Room is made first: the hand must not meet what has just come.
       while (this.#bytes + bytes > this.#maxBytes) this.#evict()
-      this.#insert(key, entry)
-    }
+      node = this.#insert(key)
+    } else node.visited = true
+    this.#bytes += bytes - node.bytes
+    node.value = value
+    node.position = position
+    node.expiresAt = expiresAt
+    node.flat = flat
+    node.bytes = bytes
   }
 
   remove(key: string): void {
@@ -97,13 +124,13 @@ export class MemoryTier implements Tier {
     if (node !== undefined) this.#drop(node)
   }
 
-  #insert(key: string, entry: TierEntry): void {
-    const node: Node = { key, entry, visited: false, newer: undefined, older: this.#newest }
+  #insert(key: string): Node {
+    const node = new Node(key, this.#newest)
     if (this.#newest === undefined) this.#oldest = node
     else this.#newest.newer = node
     this.#newest = node
     this.#nodes.set(key, node)
-    this.#bytes += sizeOf(entry)
+    return node
   }
 
   #drop(node: Node): void {
@@ -113,11 +140,6 @@ export class MemoryTier implements Tier {
     if (node.older === undefined) this.#oldest = node.newer
     else node.older.newer = node.newer
     this.#nodes.delete(node.key)
-    this.#bytes -= sizeOf(node.entry)
+    this.#bytes -= node.bytes
   }
-}
-
-/** An entry that claims no bytes takes one, so that the budget bounds the number of entries too. */
-function sizeOf(entry: TierEntry): number {
-  return Math.max(1, entry.bytes)
 }

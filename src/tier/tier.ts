@@ -5,6 +5,7 @@
 
 import type { Fields, Position } from '../mutation/mutation.ts'
 
+/** What is cached of a key, as a view of this turn of the loop: after an await it may show something else. */
 export interface TierEntry {
   /** undefined: known to be absent (a delete, or a miss that is remembered). Never handed out without a copy. */
   readonly value: Fields | undefined
@@ -19,8 +20,15 @@ export interface TierEntry {
 
 export interface Tier {
   get(key: string): TierEntry | undefined
-  /** Does nothing where an entry with a newer position is there. */
-  put(key: string, entry: TierEntry): void
+  /** Does nothing where an entry with a newer position is there. The fields are those of `TierEntry`. */
+  put(
+    key: string,
+    value: Fields | undefined,
+    position: Position,
+    expiresAt: number,
+    flat: boolean,
+    bytes: number,
+  ): void
   remove(key: string): void
   clear(): void
   keys(): IterableIterator<string>

@@ -19,8 +19,6 @@ export interface BookProcessOptions extends Omit<DaybookOptions, 'store' | 'logg
   readonly postgres?: PostgresOptions
   /** The process kills itself at this call of the Files port. */
   readonly death?: Death
-  /** SIGTERM: how long closing may drain. */
-  readonly drainTimeoutMs?: number
 }
 
 export type Order =
@@ -29,10 +27,8 @@ export type Order =
       readonly first: number
       readonly count: number
       readonly durability?: 'journal' | 'store'
-      readonly timeoutMs?: number
     }
-  | { readonly do: 'flush' | 'pause' | 'resume' | 'close' | 'stats' }
-  | { readonly do: 'read'; readonly note: string }
+  | { readonly do: 'flush' | 'pause' | 'resume' | 'close' | 'reopen' | 'stats' }
   /** Fills the disk of the file until nothing more goes in, and removes the file again. */
   | { readonly do: 'fill' | 'empty'; readonly path: string }
 
@@ -42,9 +38,13 @@ export interface Failure {
 }
 
 export type Said =
-  | { readonly opened: true }
+  | { readonly opened: true; readonly pid: number }
   | { readonly failedToOpen: Failure }
-  | { readonly operation: number; readonly said: 'acknowledged' | 'refused' | 'unknown'; readonly code?: string }
+  | {
+      readonly operation: number
+      readonly said: 'acknowledged' | 'refused' | 'unknown'
+      readonly code?: string
+    }
   | { readonly event: string }
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly failure: Failure }
@@ -57,39 +57,6 @@ function say(message: Said): void {
 function failureOf(error: unknown): Failure {
   const code = isDaybookError(error) ? error.code : 'UNKNOWN'
   return { code, message: error instanceof Error ? error.message : String(error) }
-}
-
-async function obey(book: Daybook, writer: LedgerBook, order: Order): Promise<unknown> {
-  switch (order.do) {
-    case 'write': {
-      const { durability = 'journal', timeoutMs } = order
-      const options = { durability, ...(timeoutMs === undefined ? {} : { timeoutMs }) }
-      await writer.writeMany(
-        order.first,
-        order.count,
-        (operation, said, code) =>
-          say({ operation, said, ...(code === undefined ? {} : { code }) }),
-        options,
-      )
-      return undefined
-    }
-    case 'flush':
-      return book.flush()
-    case 'pause':
-      return book.pause()
-    case 'resume':
-      return book.resume()
-    case 'stats':
-      return book.stats()
-    case 'close':
-      return book.close()
-    case 'read':
-      return (await writer.notes.get(order.note)) ?? null
-    case 'fill':
-      return fill(order.path)
-    case 'empty':
-      return rmSync(order.path)
-  }
 }
 
 function fill(path: string): void {
@@ -111,23 +78,67 @@ function leave(): void {
   process.disconnect()
 }
 
-process.on('disconnect', orphaned)
+const {
+  url,
+  postgres: postgresOptions,
+  death,
+  ...options
+} = JSON.parse(process.argv[2] ?? '{}') as BookProcessOptions
+const files = death === undefined ? nodeFiles : mortalFiles(nodeFiles, death)
 
-const { url, postgres: postgresOptions, death, ...options } = JSON.parse(
-  process.argv[2] ?? '{}',
-) as BookProcessOptions
-try {
+async function open(): Promise<Daybook> {
   const store = url.startsWith('sqlite:')
     ? sqlite({ path: url.slice('sqlite:'.length) })
     : postgres({ url }, postgresOptions)
-  const files = death === undefined ? nodeFiles : mortalFiles(nodeFiles, death)
-  const book = await openDaybook({ control: false, ...options, store }, { files })
+  const opened = await openDaybook({ control: false, ...options, store }, { files })
   for (const name of ['fenced', 'journalFull', 'journalRecovered', 'journalFailed'] as const) {
-    book.on(name, () => say({ event: name }))
+    opened.on(name, () => say({ event: name }))
   }
-  const writer = new LedgerBook(book)
+  return opened
+}
+
+async function obey(order: Order): Promise<unknown> {
+  switch (order.do) {
+    case 'write': {
+      const { first, count, durability = 'journal' } = order
+      return writer.writeMany(
+        first,
+        count,
+        (operation, said, code) =>
+          say({ operation, said, ...(code === undefined ? {} : { code }) }),
+        { durability },
+      )
+    }
+    case 'flush':
+      return book.flush()
+    case 'pause':
+      return book.pause()
+    case 'resume':
+      return book.resume()
+    case 'stats':
+      return book.stats()
+    case 'close':
+      return book.close()
+    case 'reopen':
+      await book.close({ drainTimeoutMs: 0 })
+      book = await open()
+      writer = new LedgerBook(book)
+      return undefined
+    case 'fill':
+      return fill(order.path)
+    case 'empty':
+      return rmSync(order.path)
+  }
+}
+
+let book: Daybook
+let writer: LedgerBook
+process.on('disconnect', orphaned)
+try {
+  book = await open()
+  writer = new LedgerBook(book)
   process.on('message', ({ id, order }: { id: number; order: Order }) => {
-    obey(book, writer, order).then(
+    obey(order).then(
       (result) => say({ id, result }),
       (error: unknown) => say({ id, failure: failureOf(error) }),
     )
@@ -138,7 +149,7 @@ try {
       leave()
     })
   })
-  say({ opened: true })
+  say({ opened: true, pid: process.pid })
 } catch (error) {
   say({ failedToOpen: failureOf(error) })
   leave()

@@ -34,6 +34,7 @@ export class BookProcess {
   readonly codes = new Set<string>()
   /** What the book has said of itself: 'fenced', 'journalFull', … */
   readonly events: string[] = []
+  readonly #listening: { readonly event: string; readonly resolve: () => void }[] = []
   errors = ''
   readonly #child: ChildProcess
   #ledger: Ledger
@@ -43,6 +44,8 @@ export class BookProcess {
   >()
   #opening: { resolve: () => void; reject: (error: Error) => void } | undefined
   #lastId = 0
+  /** Not the child's own where a command has started it. */
+  #pid: number | undefined
 
   private constructor(child: ChildProcess, ledger: Ledger) {
     this.#child = child
@@ -50,7 +53,10 @@ export class BookProcess {
     child.stderr?.on('data', (text: Buffer) => (this.errors += text.toString()))
     child.on('message', (said: Said) => this.#hear(said))
     this.exited = once(child, 'exit').then(([code, signal]) => {
-      const gone = new OrderError({ code: 'GONE', message: `The process has ended. ${this.errors}` })
+      const gone = new OrderError({
+        code: 'GONE',
+        message: `The process has ended. ${this.errors}`,
+      })
       this.#opening?.reject(gone)
       for (const { reject } of this.#orders.values()) reject(gone)
       this.#orders.clear()
@@ -105,6 +111,12 @@ export class BookProcess {
     })
   }
 
+  /** Resolves once the book has said this of itself, now or before. */
+  whenSaid(event: string): Promise<void> {
+    if (this.events.includes(event)) return Promise.resolve()
+    return new Promise((resolve) => this.#listening.push({ event, resolve }))
+  }
+
   /** From now on, what it says of its operations goes into this ledger. */
   heardBy(ledger: Ledger): void {
     this.#ledger = ledger
@@ -113,7 +125,7 @@ export class BookProcess {
   async write(
     first: number,
     count: number,
-    options: { durability?: 'journal' | 'store'; timeoutMs?: number } = {},
+    options: { durability?: 'journal' | 'store' } = {},
   ): Promise<void> {
     this.#ledger.ask(first, count)
     await this.order({ do: 'write', first, count, ...options })
@@ -125,31 +137,35 @@ export class BookProcess {
   }
 
   terminate(): Promise<Exit> {
-    this.#child.kill('SIGTERM')
+    this.#signal('SIGTERM')
     return this.exited
   }
 
   /** Returns once the process stands still, with all of its threads. */
   stop(): void {
-    this.#child.kill('SIGSTOP')
+    this.#signal('SIGSTOP')
     while (!this.#isStopped());
   }
 
   continue(): void {
-    this.#child.kill('SIGCONT')
+    this.#signal('SIGCONT')
   }
 
   #isStopped(): boolean {
-    const tasks = `/proc/${String(this.#child.pid)}/task`
+    const tasks = `/proc/${String(this.#pid)}/task`
     return readdirSync(tasks).every((task) =>
       /^\d+ \(.*\) T /.test(readFileSync(join(tasks, task, 'stat'), 'utf8')),
     )
   }
 
-  /** The process, and those that it has started. */
+  #signal(signal: NodeJS.Signals): void {
+    if (this.#pid !== undefined) process.kill(this.#pid, signal)
+  }
+
+  /** The process, and what a command has started in its stead. */
   #signalAll(signal: NodeJS.Signals): void {
-    const { pid } = this.#child
-    if (pid === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const { pid, exitCode, signalCode } = this.#child
+    if (pid === undefined || exitCode !== null || signalCode !== null) return
     for (const other of childrenOf(pid)) kill(other, signal)
     this.#child.kill(signal)
   }
@@ -163,10 +179,15 @@ export class BookProcess {
       this.#orders.delete(said.id)
       if ('failure' in said) order?.reject(new OrderError(said.failure))
       else order?.resolve(said.result)
-    } else if ('opened' in said) this.#opening?.resolve()
-    else if ('failedToOpen' in said) this.#opening?.reject(new OrderError(said.failedToOpen))
+    } else if ('opened' in said) {
+      this.#pid = said.pid
+      this.#opening?.resolve()
+    } else if ('failedToOpen' in said) this.#opening?.reject(new OrderError(said.failedToOpen))
     else if ('closed' in said) this.closed = said.closed
-    else this.events.push(said.event)
+    else {
+      this.events.push(said.event)
+      for (const { event, resolve } of this.#listening) if (event === said.event) resolve()
+    }
   }
 }
 

@@ -62,7 +62,7 @@ describe.skipIf(unavailable !== undefined)(
 
     function write(writer: LedgerBook, count: number): Promise<void> {
       next += count
-      return writer.writeMany(next - count, count, (...said) => ledger.say(...said))
+      return writer.writeMany(next - count, count, (operation, said) => ledger.say(operation, said))
     }
 
     /** Someone waits for the lane that the transaction in doubt holds. */

@@ -51,7 +51,7 @@ test('a second open in one process is refused, by whatever path, and does not lo
   }
   const other = BookProcess.open({ directory, url: database.url }, ledger)
   await expect(other).rejects.toMatchObject({ code: 'JOURNAL_LOCKED' })
-  await new LedgerBook(first).writeMany(0, 20, (...said) => ledger.say(...said))
+  await new LedgerBook(first).writeMany(0, 20, (operation, said) => ledger.say(operation, said))
   await first.close()
 
   await using second = await open(directory)

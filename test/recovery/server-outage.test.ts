@@ -57,7 +57,9 @@ describe.skipIf(unavailable !== undefined)(
       let next = 0
       const write = (count: number): Promise<void> => {
         next += count
-        return writer.writeMany(next - count, count, (...said) => ledger.say(...said))
+        return writer.writeMany(next - count, count, (operation, said) =>
+          ledger.say(operation, said),
+        )
       }
       await write(3 * counters)
       await book.flush()
@@ -113,7 +115,9 @@ describe.skipIf(unavailable !== undefined)(
       let next = 0
       const write = (count: number): Promise<void> => {
         next += count
-        return writer.writeMany(next - count, count, (...told) => ledger.say(...told))
+        return writer.writeMany(next - count, count, (operation, told) =>
+          ledger.say(operation, told),
+        )
       }
       await write(3 * counters)
       await book.flush()
@@ -159,7 +163,7 @@ describe.skipIf(unavailable !== undefined)(
       } as const
       const ledger = new Ledger()
       const book = await openDaybook({ ...options, store: postgres({ url: server.url }) })
-      await new LedgerBook(book).writeMany(0, 70, (...said) => ledger.say(...said))
+      await new LedgerBook(book).writeMany(0, 70, (operation, said) => ledger.say(operation, said))
       await server.kill()
       expect(await book.close({ drainTimeoutMs: 300 })).toEqual({ pending: 140 })
 

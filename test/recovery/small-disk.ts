@@ -28,7 +28,9 @@ const namespace = process.platform === 'linux' ? usable() : undefined
 
 /** Why no file system can be mounted here; undefined where it can. */
 export const mountsUnavailable =
-  namespace === undefined ? 'no file system can be mounted here, not even in a namespace' : undefined
+  namespace === undefined
+    ? 'no file system can be mounted here, not even in a namespace'
+    : undefined
 
 function withMount(mount: string, directory: string): readonly string[] {
   if (namespace === undefined) throw new Error(mountsUnavailable)

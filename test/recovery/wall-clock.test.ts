@@ -52,7 +52,11 @@ test('a wall clock that jumps by ten years loses nothing, and trims nothing too 
       { clock },
     )
     const route = { routeBy: (key: string) => key.split(':')[0] ?? key }
-    const counted = book.cache<{ n: number }>('counters', { table: 'counters', key: 'id', ttlMs: 3 })
+    const counted = book.cache<{ n: number }>('counters', {
+      table: 'counters',
+      key: 'id',
+      ttlMs: 3,
+    })
     const noted = book.cache('notes', { table: 'notes', key: 'id', ttlMs: 3, ...route })
     const one = async (operation: number): Promise<void> => {
       clock.jump()
