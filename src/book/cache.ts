@@ -129,19 +129,25 @@ export class Cache<T = Record<string, unknown>> {
   // ── Reading ──
 
   /** The value, or undefined where there is none. The caller may change what it gets. */
-  async get(key: Key, options?: ReadOptions): Promise<T | undefined> {
-    const keyspace = this.#keyspace ?? (await this.#ready())
-    const canonical = canonicalKey(keyspace.schema, key)
-    const held = keyspace.tier.get(canonical)
-    if (
-      held !== undefined &&
-      held.expiresAt === Infinity &&
-      held.position <= this.#engine.journal.durablePosition
-    ) {
+  get(key: Key, options?: ReadOptions): Promise<T | undefined> {
+    const keyspace = this.#keyspace
+    // The hot path is no async function: one costs more than all that a hit does.
+    if (keyspace === undefined) return this.#getFirst(key, options)
+    try {
+      const canonical = canonicalKey(keyspace.schema, key)
+      const held = keyspace.tier.get(canonical)
+      if (
+        held === undefined ||
+        held.expiresAt !== Infinity ||
+        held.position > this.#engine.journal.durablePosition
+      ) {
+        return this.#getSlowly(keyspace, canonical, options)
+      }
       keyspace.hits++
-      return this.#copy(keyspace, held)
+      return Promise.resolve(this.#copy(keyspace, held))
+    } catch (error) {
+      return Promise.reject(error as Error)
     }
-    return this.#getSlowly(keyspace, canonical, options)
   }
 
   /** Values by key, as given; keys without a value are left out. Misses are loaded in one query. */
@@ -172,23 +178,25 @@ export class Cache<T = Record<string, unknown>> {
   // ── Writing ──
 
   /** The value becomes exactly this. Columns that it leaves out get their default, or null. */
-  async set(key: Key, value: T, options?: SetOptions): Promise<Receipt> {
-    const keyspace = this.#keyspace ?? (await this.#ready())
-    const canonical = canonicalKey(keyspace.schema, key)
-    const checked =
-      keyspace.options.schema === undefined ? value : await this.#validate(keyspace, value)
-    const mutation: Mutation = { kind: 'set', fields: keyspace.codec.row(checked, canonical) }
-    if (keyspace.holding) await keyspace.whenFree(canonical)
-    const ttlMs = options?.ttlMs ?? keyspace.options.ttlMs
-    const entry = keyspace.entry(canonical, mutation, ttlMs)
-    const commit = this.#engine.writer.append([entry])
-    if (commit === undefined) return this.#writeInTurn(keyspace, entry, ttlMs, options)
-    keyspace.appended(entry, ttlMs)
-    if (diagnostics.write.watched) this.#publish(entry)
-    const durability = options?.durability ?? keyspace.options.durability
-    if (durability !== 'journal') return this.#settled(commit, entry, keyspace, options)
-    await commit.done
-    return receiptOf(entry, 'journal')
+  set(key: Key, value: T, options?: SetOptions): Promise<Receipt> {
+    const keyspace = this.#keyspace
+    if (keyspace?.settlesAtCommit !== true || options !== undefined || keyspace.holding) {
+      return this.#setSlowly(key, value, options)
+    }
+    // The hot path, synchronous up to the wait for the commit: see `get`.
+    try {
+      const canonical = canonicalKey(keyspace.schema, key)
+      const { ttlMs } = keyspace.options
+      const fields = keyspace.codec.row(value, canonical)
+      const entry = keyspace.entry(canonical, { kind: 'set', fields }, ttlMs)
+      const commit = this.#engine.writer.append([entry])
+      if (commit === undefined) return this.#writeInTurn(keyspace, entry, ttlMs, undefined)
+      keyspace.appended(entry, ttlMs)
+      if (diagnostics.write.watched) this.#publish(entry)
+      return acknowledged(commit, entry)
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
   }
 
   /** Sets several keys; each write stands for itself. Use `book.batch` for all or nothing. */
@@ -407,6 +415,19 @@ export class Cache<T = Record<string, unknown>> {
   async #ready(): Promise<Keyspace> {
     this.#keyspace ??= await this.#describe()
     return this.#keyspace
+  }
+
+  async #getFirst(key: Key, options: ReadOptions | undefined): Promise<T | undefined> {
+    await this.#ready()
+    return this.get(key, options)
+  }
+
+  async #setSlowly(key: Key, value: T, options: SetOptions | undefined): Promise<Receipt> {
+    const keyspace = await this.#ready()
+    const canonical = canonicalKey(keyspace.schema, key)
+    const checked = await this.#validate(keyspace, value)
+    const fields = keyspace.codec.row(checked, canonical)
+    return this.#write(keyspace, canonical, { kind: 'set', fields }, options)
   }
 
   async #getSlowly(keyspace: Keyspace, key: string, options?: ReadOptions): Promise<T | undefined> {
@@ -702,6 +723,12 @@ export class Cache<T = Record<string, unknown>> {
       position: entry.position,
     }))
   }
+}
+
+/** As small as an async function can be: there is one for every write. */
+async function acknowledged(commit: Commit, entry: Entry): Promise<Receipt> {
+  await commit.done
+  return receiptOf(entry, 'journal')
 }
 
 export function receiptOf(entry: Entry, durability: Durability): Receipt {

@@ -64,6 +64,11 @@ export class Keyspace implements FlushTable {
     })
   }
 
+  /** Nothing stands between a write and its group commit: no validator, and no wait for the store. */
+  get settlesAtCommit(): boolean {
+    return this.options.schema === undefined && this.options.durability === 'journal'
+  }
+
   get tier(): Tier {
     return this.#tier
   }
