@@ -76,17 +76,13 @@ export function encodeRecord(entry: Entry, buffer: Buffer, offset: number): numb
     buffer[at] = length
     at += 1 + length
   }
-  const text = cache + key + payload
-  let end = at + buffer.write(text, at)
-  let cacheBytes = cache.length
-  let keyBytes = key.length
-  // More bytes than code units: something is not ASCII, and the lengths of the parts are not known yet.
-  if (end - at !== text.length) {
-    cacheBytes = buffer.write(cache, at)
-    keyBytes = buffer.write(key, at + cacheBytes)
-    end = at + cacheBytes + keyBytes
-    end += buffer.write(payload, end)
-  }
+  const cacheAt = at
+  at = putText(buffer, cache, at)
+  const cacheBytes = at - cacheAt
+  const keyAt = at
+  at = putText(buffer, key, at)
+  const keyBytes = at - keyAt
+  const end = at + buffer.write(payload, at)
   if (cacheBytes > maxCacheNameBytes || keyBytes > maxKeyBytes) throw tooLong(entry)
 
   putU32(buffer, offset, end - offset)
@@ -314,6 +310,20 @@ function tooLong(entry: Entry): DaybookError {
 
 function byteAt(bytes: Buffer, offset: number): number {
   return bytes[offset] ?? 0
+}
+
+/** Short ASCII, as names and keys are, costs less byte by byte than a call into the engine's encoder. */
+function putText(bytes: Buffer, text: string, offset: number): number {
+  if (text.length <= 64) {
+    let at = 0
+    for (; at < text.length; at++) {
+      const unit = text.charCodeAt(at)
+      if (unit > 127) break
+      bytes[offset + at] = unit
+    }
+    if (at === text.length) return offset + at
+  }
+  return offset + bytes.write(text, offset)
 }
 
 // Plain stores: Buffer's writeUInt32LE checks its arguments on every call.
