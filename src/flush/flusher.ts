@@ -238,9 +238,15 @@ export class Flusher implements FlushContext {
     timeoutMs?: number | undefined
     signal?: AbortSignal | undefined
   }): Promise<void> {
-    await Promise.all(
-      this.lanes.map((lane) => this.whenApplied(lane.index, lane.lastPosition, limits)),
-    )
+    for (;;) {
+      await Promise.all(
+        this.lanes.map((lane) => this.whenApplied(lane.index, lane.lastPosition, limits)),
+      )
+      // A lane that finds the store in the past has more to write than it knew.
+      const verifying = this.#flushers.flatMap(({ verifying }) => verifying ?? [])
+      if (verifying.length === 0) return
+      await waitFor(Promise.all(verifying), { clock: this.clock, ...limits, what: 'Flushing' })
+    }
   }
 
   // ── Control ──
@@ -366,6 +372,11 @@ export class Flusher implements FlushContext {
       this.lanes.map((other) => (other === lane ? lane.checkpoint : Infinity)),
     )
     this.#parts.events.emit('rolledForward', { lane: lane.index, from: lane.checkpoint, to: from })
+    // The other lanes went back with it, and those that are idle would not notice.
+    for (const flusher of this.#flushers) {
+      // It only rejects when the book is closed; the next open compares all checkpoints anyway.
+      if (flusher.lane !== lane) flusher.verify().catch(() => undefined)
+    }
   }
 
   buried(verdicts: readonly Verdict[]): void {

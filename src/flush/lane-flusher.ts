@@ -100,6 +100,11 @@ export class LaneFlusher {
     return this.#verifying.promise
   }
 
+  /** Settles when a comparison of the checkpoints that is due has been made; undefined where none is. */
+  get verifying(): Promise<void> | undefined {
+    return this.#verifying?.promise
+  }
+
   /** The store may be tried again at once, after a pause or a mended configuration. */
   retryNow(): void {
     this.#notBefore = 0
@@ -127,11 +132,14 @@ export class LaneFlusher {
   #untilDueMs(): number {
     const { context, lane } = { context: this.#context, lane: this.lane }
     const now = context.clock.now()
+    // A pause holds back writes, not looking.
+    if (this.#verifying !== undefined && now >= this.#notBefore && isRunning(context.stopReason)) {
+      return 0
+    }
     if (context.stopReason !== undefined) {
       this.state = context.stopReason
       return Infinity
     }
-    if (this.#verifying !== undefined && now >= this.#notBefore) return 0
     if (lane.empty) {
       this.state = 'idle'
       return this.#skipTo > lane.checkpoint ? 0 : Infinity
@@ -504,6 +512,10 @@ export class LaneFlusher {
 
 /** Errors that end by themselves, or by what someone does meanwhile: nothing was written, and it is tried again. */
 const passingCodes = new Set<string>(['INVALID_STATE', 'DEAD_LETTERS_FULL', 'JOURNAL_FULL'])
+
+function isRunning(stopReason: FlushContext['stopReason']): boolean {
+  return stopReason === undefined || stopReason === 'paused'
+}
 
 const ourCodes = new Set<string>([
   'JOURNAL_GAP',
