@@ -60,7 +60,7 @@ export interface DaybookOptions {
 export interface FlushOptions {
   /** How long a mutation may wait for others to be coalesced with. Default 500. */
   readonly delayMs?: number
-  /** A batch is sealed at this many keys. Default 2,000. */
+  /** A batch is sealed at this many keys. Default 5,000. */
   readonly maxKeys?: number
   /** … or at this many bytes. Default 4 MiB. */
   readonly maxBytes?: number
@@ -213,7 +213,7 @@ export const flushTable = {
     unit: 'ms',
     doc: 'How long a mutation may wait for others.',
   },
-  maxKeys: { type: 'number', default: 2_000, min: 1, max: 100_000, doc: 'Keys in a batch.' },
+  maxKeys: { type: 'number', default: 5_000, min: 1, max: 100_000, doc: 'Keys in a batch.' },
   maxBytes: {
     type: 'number',
     default: 4 * mebibyte,

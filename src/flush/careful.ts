@@ -160,6 +160,8 @@ export async function applyCarefully(
   /** Returns the first unit that could not be decided, or `end`. */
   const apply = async (start: number, end: number): Promise<number> => {
     const attempt = judgement.fork()
+    // Asked before the write: a parent that arrives while the write fails has not been seen by it.
+    const arrived = context.parentsArrived((units[start]?.[0] as Entry).position)
     const admitted = units.slice(start, end).filter((unit) => attempt.admit(unit))
     const failure = await tryWrite(admitted, transaction, context)
     if (failure === undefined) {
@@ -169,7 +171,7 @@ export async function applyCarefully(
     if (end - start === 1) {
       const unit = units[start] as Unit
       const position = (unit[0] as Entry).position
-      if (failure.missingParent === true && !context.parentsArrived(position)) {
+      if (failure.missingParent === true && !arrived) {
         waitsForParent = position
         return start
       }

@@ -458,6 +458,7 @@ export class Lane {
   ): Promise<Batch | undefined> {
     this.#reader ??= new SpillReader(this.#journal(), this.index, range.from, range.to)
     let reader = this.#reader
+    let reopenedAt = -1
     const batch = new Batch(this.index, range.from, range.startedAt)
     const maxMutations = options.maxMutations ?? Infinity
     const upTo = options.upTo ?? Infinity
@@ -471,7 +472,9 @@ export class Lane {
       if (entry === undefined) {
         const reached = batch.empty ? range.from : batch.to
         if (reached >= range.to) break
-        // The range has grown since the reader was opened.
+        // The range has grown since the reader was opened; what it has grown by is in the journal.
+        assert(reached > reopenedAt, `the journal lacks mutations of lane ${this.index}`)
+        reopenedAt = reached
         reader = new SpillReader(this.#journal(), this.index, reached, range.to)
         this.#reader = reader
         continue

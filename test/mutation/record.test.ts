@@ -26,7 +26,7 @@ function entryOf(mutation: Mutation, rest: Partial<Entry> = {}): Entry {
   }
 }
 
-function roundTrip(entry: Entry, buffer = Buffer.alloc(1 << 20), offset = 0): Entry {
+function roundTrip(entry: Entry, buffer: Buffer = Buffer.alloc(1 << 20), offset = 0): Entry {
   const bytes = encodeRecord(entry, buffer, offset)
   expect(bytes).toBeGreaterThan(0)
   expect(recordLength(buffer, offset)).toBe(bytes)

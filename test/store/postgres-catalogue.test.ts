@@ -85,7 +85,7 @@ describe.skipIf(unavailable !== undefined)(`catalogue (${unavailable ?? 'private
         j: { kind: 'text', maxLength: 3 },
         k: { kind: 'text' },
         l: { kind: 'timestamptz' },
-        m: { kind: 'timestamp' },
+        m: { kind: 'timestamp', precision: 3 },
         n: { kind: 'date' },
         o: { kind: 'time' },
         p: { kind: 'json' },
