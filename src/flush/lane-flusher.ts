@@ -18,7 +18,7 @@
  *     anything else             the database went back in time, or a part was committed: rebuild from the journal
  */
 
-import { AssertionError, assert } from '../base/assert.ts'
+import { AssertionError } from '../base/assert.ts'
 import { Deferred, Wake } from '../base/deadline.ts'
 import { DaybookError, isDaybookError, reasonOf } from '../base/errors.ts'
 import type { Entry, Position } from '../mutation/mutation.ts'
@@ -42,6 +42,15 @@ export type LaneState =
 
 /** Mutations that are looked at one by one in a careful transaction; bounds its memory. */
 const carefulMutations = 4096
+/** A piece of a careful range, with its entries one by one. */
+interface Chunk {
+  readonly batch: Batch
+  readonly entries: readonly Entry[]
+  /** What the last attempt was about to commit, and up to where: known also where the commit's answer never came. */
+  verdicts: readonly Verdict[]
+  reached: Position
+}
+
 /** A lane that waits for parents looks again after this long at the latest. */
 const parentsLookMs = 1000
 
@@ -61,9 +70,13 @@ export class LaneFlusher {
   #carefulUntil: Position = 0
   #carefulMutations = carefulMutations
   /** A careful chunk that is in flight, with its entries, kept across attempts. */
-  #chunk: { readonly batch: Batch; readonly entries: readonly Entry[] } | undefined
+  #chunk: Chunk | undefined
+  /** The batch whose rows the rate limit has let through. */
+  #paid: Batch | undefined
   /** An idle lane tells the store of this position, so that the journal can be trimmed. */
   #skipTo: Position = 0
+  /** A skip whose commit was never answered. */
+  #skipInDoubt: Position = 0
   /** Someone has seen the store at an older checkpoint than this lane's. */
   #verifying: Deferred<void> | undefined
 
@@ -133,8 +146,8 @@ export class LaneFlusher {
     const { context, lane } = { context: this.#context, lane: this.lane }
     const now = context.clock.now()
     // A pause holds back writes, not looking.
-    if (this.#verifying !== undefined && now >= this.#notBefore && isRunning(context.stopReason)) {
-      return 0
+    if (this.#verifying !== undefined && isRunning(context.stopReason)) {
+      return Math.max(0, this.#notBefore - now)
     }
     if (context.stopReason !== undefined) {
       this.state = context.stopReason
@@ -167,26 +180,29 @@ export class LaneFlusher {
         }
       }
       this.state = 'flushing'
+      let asked = true
       if (this.#verifying !== undefined) await this.#verify(this.#verifying)
       else if (this.lane.empty) await this.#skip()
       else if (this.lane.checkpoint < this.#carefulUntil) await this.#flushCarefully()
-      else await this.#flush()
-      breaker.succeeded()
+      else asked = await this.#flush()
+      if (asked) breaker.succeeded()
+      else breaker.abandoned()
     } catch (error) {
       this.#failed(error)
     }
   }
 
-  async #flush(): Promise<void> {
+  /** False where it did not come to ask the store. */
+  async #flush(): Promise<boolean> {
     const { context, lane } = { context: this.#context, lane: this.lane }
     const batch = await lane.take()
-    if (batch === undefined) return
+    if (batch === undefined) return false
     const declared = [...batch.caches()].every((cache) => context.tables.has(cache))
     if (!declared || this.#needsCare(batch)) {
       this.#beCareful(batch)
-      return
+      return false
     }
-    await this.#rateLimited(batch.keys)
+    await this.#rateLimited(batch)
     const tables = batch.tables(context.tables)
     const startedAt = context.clock.now()
     const transaction = await context.store.begin(
@@ -195,7 +211,7 @@ export class LaneFlusher {
       { signal: this.#abort.signal },
     )
     try {
-      if (!(await this.#isNext(transaction, batch))) return
+      if (!(await this.#isNext(transaction, batch))) return true
       await transaction.write(tables)
       await transaction.commit(batch.to)
     } catch (error) {
@@ -203,6 +219,7 @@ export class LaneFlusher {
       throw error
     }
     this.#committed(batch, batch.keys, startedAt)
+    return true
   }
 
   /** A key has dead letters that a mutation in the batch may have to queue behind, or the batch retries some. */
@@ -228,7 +245,7 @@ export class LaneFlusher {
     if (chunk === undefined) return
     const { batch, entries } = chunk
     const units = unitsOf(entries)
-    await this.#rateLimited(batch.keys)
+    await this.#rateLimited(batch)
     const startedAt = context.clock.now()
     const transaction = await context.store.begin(
       lane.index,
@@ -254,6 +271,8 @@ export class LaneFlusher {
         return
       }
       reached = result.units === units.length ? batch.to : last.position
+      chunk.verdicts = result.verdicts
+      chunk.reached = reached
       // Durable before the checkpoint passes them: a crash in between decides them again, and withdraws these.
       await context.deadLetters.add(await context.lettersOf(result.verdicts))
       await context.deadLetters.settle(result.settled, 'retried')
@@ -277,7 +296,7 @@ export class LaneFlusher {
   }
 
   /** The next piece of the careful range, with its entries. */
-  async #takeChunk(): Promise<{ batch: Batch; entries: readonly Entry[] } | undefined> {
+  async #takeChunk(): Promise<Chunk | undefined> {
     for (;;) {
       const entries: Entry[] = []
       const batch = await this.lane.take({
@@ -288,7 +307,7 @@ export class LaneFlusher {
       if (batch === undefined) return undefined
       if (batch === this.#chunk?.batch) return this.#chunk
       if (entries.length > 0) {
-        this.#chunk = { batch, entries }
+        this.#chunk = { batch, entries, verdicts: [], reached: 0 }
         return this.#chunk
       }
       // It was in memory, coalesced: its entries have to be read from the journal.
@@ -300,13 +319,11 @@ export class LaneFlusher {
    * A deferred constraint speaks at the commit, where it cannot say which row it means: smaller chunks find it, down
    * to the one mutation.
    */
-  async #rejectedAtCommit(
-    chunk: { readonly batch: Batch; readonly entries: readonly Entry[] },
-    error: unknown,
-  ): Promise<void> {
+  async #rejectedAtCommit(chunk: Chunk, error: unknown): Promise<void> {
     const units = unitsOf(chunk.entries)
-    this.#chunk = undefined
+    chunk.reached = 0
     if (units.length > 1) {
+      this.#chunk = undefined
       this.lane.spillFlushing()
       this.#carefulMutations = Math.ceil(chunk.entries.length / 2)
       return
@@ -319,23 +336,28 @@ export class LaneFlusher {
     )
     try {
       if (!(await this.#isNext(transaction, chunk.batch))) return
+      const [first] = chunk.entries
+      const group = chunk.entries.length > 1 ? this.#context.idOf(first as Entry) : undefined
       const verdicts = chunk.entries.map((entry): Verdict => ({
         entry,
         id: this.#context.idOf(entry),
         reason: 'rejected',
         behind: undefined,
         failure,
-        group: undefined,
+        group,
       }))
+      chunk.verdicts = verdicts
+      chunk.reached = chunk.batch.to
       await this.#context.deadLetters.add(await this.#context.lettersOf(verdicts))
       await this.#context.deadLetters.settle(chunk.batch.retries, 'retried')
       await transaction.commit(chunk.batch.to)
-      this.#committed(chunk.batch, 0, this.#context.clock.now())
-      this.#buried(verdicts)
     } catch (second) {
       await transaction.rollback()
       throw second
     }
+    this.#chunk = undefined
+    this.#committed(chunk.batch, 0, this.#context.clock.now())
+    this.#buried(chunk.verdicts)
   }
 
   /**
@@ -348,8 +370,10 @@ export class LaneFlusher {
     await transaction.rollback()
     const { lane } = this
     if (position === batch.to) {
+      const chunk = this.#chunk
       this.#chunk = undefined
       this.#committed(batch, batch.keys, this.#context.clock.now())
+      if (chunk?.reached === position) this.#buried(chunk.verdicts)
       return false
     }
     if (position > lane.lastPosition) {
@@ -369,10 +393,12 @@ export class LaneFlusher {
   async #rebuild(position: Position): Promise<void> {
     const { lane } = this
     const before = lane.checkpoint
+    const chunk = this.#chunk
     this.#chunk = undefined
     await lane.rebuild(position)
     if (position < before) await this.#context.wentBack(lane, before)
     else this.#applied(position)
+    if (chunk?.reached === position) this.#buried(chunk.verdicts)
   }
 
   /** Tells the store of a durable position while nothing is pending, so that the journal can let go of it. */
@@ -389,9 +415,14 @@ export class LaneFlusher {
       const { position } = transaction.checkpoint
       if (position !== lane.checkpoint) {
         await transaction.rollback()
-        if (position < lane.checkpoint) await this.#rebuild(position)
+        if (position !== this.#skipInDoubt) await this.#rebuild(position)
+        else {
+          lane.skipTo(position)
+          this.#applied(position)
+        }
         return
       }
+      this.#skipInDoubt = target
       await transaction.commit(target)
     } catch (error) {
       await transaction.rollback()
@@ -415,8 +446,11 @@ export class LaneFlusher {
     verifying.resolve()
   }
 
-  async #rateLimited(rows: number): Promise<void> {
-    const delayMs = this.#context.rateLimit.delayMs(rows)
+  /** Once for each batch, however often it is tried. */
+  async #rateLimited(batch: Batch): Promise<void> {
+    if (batch === this.#paid) return
+    this.#paid = batch
+    const delayMs = this.#context.rateLimit.delayMs(batch.keys)
     if (delayMs <= 0) return
     this.state = 'waiting'
     await new Wake().wait(this.#context.clock, delayMs, this.#abort.signal)
@@ -469,8 +503,14 @@ export class LaneFlusher {
       case 'rejected': {
         context.breaker.succeeded()
         const batch = this.lane.flushing
-        assert(batch !== undefined, 'a row was rejected without a batch in flight')
-        this.#beCareful(batch)
+        const careful = this.lane.checkpoint < this.#carefulUntil
+        if (batch !== undefined && !careful) this.#beCareful(batch)
+        else {
+          // Not a row's: the transaction itself could not begin.
+          const delayMs = retryDelayMs(this.attempt + 1, context.retry, context.random)
+          this.#retryAfter(delayMs, failure)
+          context.stuck(this.lane, failure)
+        }
         break
       }
       case 'misconfigured':

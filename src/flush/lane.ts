@@ -273,7 +273,7 @@ export class Lane {
     this.#flushing = undefined
     this.memoryBytes -= batch.bytes
     this.#queue.unshift(this.#spilled(batch))
-    this.#reader = undefined
+    this.#closeReader()
     this.#mergeSpilled()
   }
 
@@ -436,7 +436,7 @@ export class Lane {
     this.#retired = []
     this.#queue = []
     this.#open = undefined
-    this.#reader = undefined
+    this.#closeReader()
     this.#index.clear()
     this.mutations = 0
     this.checkpoint = checkpoint
@@ -456,32 +456,34 @@ export class Lane {
     range: SpilledRange,
     options: { maxMutations?: number; upTo?: Position; keep?: Entry[] },
   ): Promise<Batch | undefined> {
-    this.#reader ??= new SpillReader(this.#journal(), this.index, range.from, range.to)
-    let reader = this.#reader
+    let reader = this.#readerOf(range.from, range.to)
     let reopenedAt = -1
+    let full = false
     const batch = new Batch(this.index, range.from, range.startedAt)
     const maxMutations = options.maxMutations ?? Infinity
     const upTo = options.upTo ?? Infinity
-    for (;;) {
-      const entry = await reader.next()
-      // A rebuild or a put-back while reading makes what was read obsolete.
-      if (this.#reader !== reader) {
-        options.keep?.splice(0)
-        return this.take(options)
-      }
+    while (!full) {
+      const entry = reader.take()
       if (entry === undefined) {
+        const more = await reader.fill()
+        // A rebuild or a put-back while reading makes what was read obsolete.
+        if (this.#reader !== reader) {
+          options.keep?.splice(0)
+          return this.take(options)
+        }
+        if (more) continue
         const reached = batch.empty ? range.from : batch.to
         if (reached >= range.to) break
         // The range has grown since the reader was opened; what it has grown by is in the journal.
         assert(reached > reopenedAt, `the journal lacks mutations of lane ${this.index}`)
         reopenedAt = reached
-        reader = new SpillReader(this.#journal(), this.index, reached, range.to)
-        this.#reader = reader
+        this.#closeReader()
+        reader = this.#readerOf(reached, range.to)
         continue
       }
       const table = this.#tables.get(entry.cache)
       if (table === undefined) {
-        this.#reader = undefined
+        this.#closeReader()
         throw new DaybookError(
           'INVALID_STATE',
           `Mutations of cache "${entry.cache}" are pending, and it has not been declared since the restart.`,
@@ -493,23 +495,33 @@ export class Lane {
       }
       batch.add(entry, table.schema.blank)
       options.keep?.push(entry)
-      const full =
+      const limit =
         batch.keys >= this.#limits.maxKeys ||
         batch.bytes >= this.#limits.maxBytes ||
         batch.mutations >= maxMutations ||
         batch.to >= upTo
-      if (full && !batch.inGroup) break
+      full = limit && !batch.inGroup
     }
     assert(!batch.empty, `lane ${this.index} has a spilled range without mutations`)
     range.taken(batch.to, batch.mutations)
     if (batch.to >= range.to) {
       assert(this.#queue[0] === range, 'a spilled range is taken that is not the head')
       this.#queue.shift()
-      this.#reader = undefined
+      this.#closeReader()
     }
     this.memoryBytes += batch.bytes
     this.#flushing = batch
     return batch
+  }
+
+  #readerOf(after: Position, to: Position): SpillReader {
+    this.#reader ??= new SpillReader(this.#journal(), this.index, after, to)
+    return this.#reader
+  }
+
+  #closeReader(): void {
+    this.#reader?.close()
+    this.#reader = undefined
   }
 
   #spilled(batch: Batch): SpilledRange {
@@ -543,23 +555,43 @@ export class Lane {
   }
 }
 
-/** Reads a lane's entries one by one, and remembers where it was between two batches. */
+/** Reads a lane's entries, a chunk ahead, and remembers between two batches where it was. */
 class SpillReader {
   readonly #chunks: AsyncIterator<readonly Entry[]>
   #chunk: readonly Entry[] = []
   #at = 0
+  #ahead: Promise<IteratorResult<readonly Entry[]>>
 
   constructor(journal: Journal, lane: number, after: Position, to: Position) {
     this.#chunks = journal.read(lane, after, to)[Symbol.asyncIterator]()
+    this.#ahead = this.#readAhead()
   }
 
-  async next(): Promise<Entry | undefined> {
-    while (this.#at >= this.#chunk.length) {
-      const chunk = await this.#chunks.next()
-      if (chunk.done === true) return undefined
-      this.#chunk = chunk.value
-      this.#at = 0
-    }
+  /** The next entry of the chunk; undefined at its end. */
+  take(): Entry | undefined {
     return this.#chunk[this.#at++]
+  }
+
+  /** Gets the next chunk; false where there is none. */
+  async fill(): Promise<boolean> {
+    const next = await this.#ahead
+    if (next.done === true) return false
+    this.#chunk = next.value
+    this.#at = 0
+    this.#ahead = this.#readAhead()
+    return true
+  }
+
+  /** Lets go of the files. */
+  close(): void {
+    // Nothing waits for it, and what it read is not used any more.
+    this.#chunks.return?.().catch(() => undefined)
+  }
+
+  #readAhead(): Promise<IteratorResult<readonly Entry[]>> {
+    const ahead = this.#chunks.next()
+    // Whoever asks for the chunk gets the error.
+    ahead.catch(() => undefined)
+    return ahead
   }
 }

@@ -119,7 +119,7 @@ export function decodeRecord(buffer: Buffer, offset: number, position: Position)
   return {
     position,
     lane: buffer.readUInt16LE(offset + 8),
-    cache: buffer.toString('utf8', at, keyAt),
+    cache: cacheName(buffer, at, keyAt),
     key: buffer.toString('utf8', keyAt, payloadAt),
     hash: buffer.readUInt32LE(offset + 4),
     mutation: decodeMutation(flags, buffer.toString('utf8', payloadAt, end)),
@@ -128,6 +128,21 @@ export function decodeRecord(buffer: Buffer, offset: number, position: Position)
     retryOf,
     bytes: length,
   }
+}
+
+/** Neighbouring records are mostly of one cache: its name is not decoded again. */
+let lastCacheName = ''
+
+function cacheName(buffer: Buffer, start: number, end: number): string {
+  if (end - start === lastCacheName.length) {
+    let at = 0
+    while (at < lastCacheName.length && buffer[start + at] === lastCacheName.charCodeAt(at)) at++
+    // Equal bytes are equal text only where all of it is ASCII: a byte above is part of a longer sequence.
+    if (at === lastCacheName.length) return lastCacheName
+  }
+  const name = buffer.toString('utf8', start, end)
+  if (name.length === end - start) lastCacheName = name
+  return name
 }
 
 export function recordLength(buffer: Buffer, offset: number): number {

@@ -132,7 +132,9 @@ function isPlainInteger(text: string): boolean {
 
 /** The canonical value of a part of a canonical key; integers and booleans come back from their text. */
 function partValue(column: Column, text: string): FieldValue {
-  return column.type.kind === 'text' ? text : (canonicalOf(column.type, text) ?? null)
+  if (column.type.kind === 'text') return text
+  if (column.type.kind === 'integer' && isPlainInteger(text)) return Number(text)
+  return canonicalOf(column.type, text) ?? null
 }
 
 function checkedText(schema: TableSchema, column: Column, text: string): string {

@@ -95,16 +95,17 @@ export class SqliteTransaction implements StoreTransaction {
     for (const table of tables) await this.#applyRows(table, upsertRow)
     for (let index = tables.length - 1; index >= 0; index--) {
       const table = tables[index]
-      if (table !== undefined) await this.#applyRows(table, deleteRow)
+      if (table?.rows.some(isDelete) === true) await this.#applyRows(table, deleteRow)
     }
   }
 
   async #applyRows(table: TableMutations, apply: typeof upsertRow): Promise<void> {
     const { cache, rows } = table
     const statements = this.#context.statementsOf(table)
+    const expiring = this.#context.expiringCaches.has(cache)
     for (const row of rows) {
       if (!apply(statements, cache, row)) continue
-      this.#keepExpiry(cache, row)
+      if (expiring || row.expiresAtMs !== undefined) this.#keepExpiry(cache, row)
       if (++this.#rowsInSlice < sliceRows || !this.#context.yields) continue
       this.#rowsInSlice = 0
       await nextTurn()
@@ -166,6 +167,10 @@ function deleteRow(
   if (mutation.kind !== 'delete') return false
   statements.delete(cache, key)
   return true
+}
+
+function isDelete(row: RowMutation): boolean {
+  return row.mutation.kind === 'delete'
 }
 
 function lostCheckpoint(lane: number): StoreFailureError {
