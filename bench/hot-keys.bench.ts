@@ -29,8 +29,7 @@ export const bench: Bench = {
 }
 
 async function daybook(bed: Bed): Promise<Measures> {
-  const { openDaybook } = await import('../src/index.ts')
-  const { sqlite } = await import('../src/store/sqlite/index.ts')
+  const { openDaybook, sqlite } = await import('./daybook.ts')
   const path = `${bed.directory}/store.db`
   const database = new DatabaseSync(path)
   database.exec(`

@@ -2,9 +2,7 @@
 
 import { join } from 'node:path'
 
-import { openDaybook } from '../src/index.ts'
-import { postgres } from '../src/store/postgres/index.ts'
-import { sqlite } from '../src/store/sqlite/index.ts'
+import { openDaybook, postgres, sqlite } from './daybook.ts'
 import type { User } from './rows.ts'
 import { createUsersInSqlite, emptyUsers } from './users-table.ts'
 
@@ -20,10 +18,14 @@ export async function reopenOnSqlite(directory: string) {
   return { book, users: book.cache<User>('users', { table: 'users', key: 'id' }) }
 }
 
-export async function openOnPostgres(directory: string, url: string) {
+export async function openOnPostgres(
+  directory: string,
+  url: string,
+  cache: { readonly maxBytes?: number } = {},
+) {
   await emptyUsers(url)
   const book = await openDaybook({ directory: join(directory, 'data'), store: postgres({ url }) })
-  return { book, users: book.cache<User>('users', { table: 'users', key: 'id' }) }
+  return { book, users: book.cache<User>('users', { table: 'users', key: 'id', ...cache }) }
 }
 
 export function sqlitePath(directory: string): string {

@@ -47,7 +47,10 @@ export const bench: Bench = {
 
 async function daybook(bed: Bed): Promise<Measures> {
   const { openOnPostgres } = await import('./open.ts')
-  const { book, users } = await openOnPostgres(bed.directory, bed.postgres.url)
+  // The budgets are what bounds memory: 16 MiB pending, the default, and 8 MiB of cached values.
+  const { book, users } = await openOnPostgres(bed.directory, bed.postgres.url, {
+    maxBytes: 8 * 1024 * 1024,
+  })
   const mutations = allMutations * bed.scale
   const keys = allKeys * bed.scale
   const keyOf = (number: number): number => (number * stride) % keys

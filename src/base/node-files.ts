@@ -74,6 +74,8 @@ class DiskThread {
     const worker = new Worker(new URL(file, import.meta.url), {
       name: `daybook-${this.#name}`,
       execArgv: [],
+      // It holds no data of its own: without limits V8 would let its garbage grow first.
+      resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
     })
     worker.unref()
     worker.on('message', (reply: DiskReply) => this.#settle(worker, reply))

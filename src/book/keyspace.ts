@@ -27,7 +27,7 @@ import type { ResolvedCacheOptions } from './options.ts'
 import { estimateBytes } from './value-copy.ts'
 
 /** What an entry in the tier takes besides its fields. */
-const tierOverheadBytes = 120
+const tierOverheadBytes = 240
 
 export class Keyspace implements FlushTable {
   readonly name: string

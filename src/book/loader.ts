@@ -28,7 +28,7 @@ import { storeError } from './store-error.ts'
 /** Keys in one query. */
 const maxKeysPerLoad = 1000
 /** A store that keeps answering from an older past than the last time is not believed for ever. */
-const maxStaleAnswers = 3
+const maxStaleAnswers = 10
 
 export interface LoaderParts {
   readonly clock: Clock
@@ -51,6 +51,8 @@ interface Load {
   writes: Entry[]
   /** The store must know at least this much. */
   readonly checkpoint: Position
+  /** What was learned so far is not the key's value any more, such as mutations that became dead letters meanwhile. */
+  stale: boolean
   readonly release: () => void
 }
 
@@ -84,6 +86,12 @@ export class Loader {
     this.#inFlight.get(entry.key)?.writes.push(entry)
   }
 
+  /** What a load of the key under way has learned is of the past. */
+  forget(key: string): void {
+    const load = this.#inFlight.get(key)
+    if (load !== undefined) load.stale = true
+  }
+
   /** Writes beyond `durable` will never be. */
   undone(durable: Position): void {
     for (const load of this.#inFlight.values()) {
@@ -100,9 +108,11 @@ export class Loader {
     signal?: AbortSignal,
   ): Promise<void> {
     let failure: { readonly error: unknown } | undefined
+    let over = false
     const load = this.#inFlight.get(key) ?? this.#begin(key, hash, laneIndex)
     load.uses.push((value, position) => {
-      if (signal?.aborted === true) return
+      // Whoever was told that it failed must not write any more.
+      if (over || signal?.aborted === true) return
       try {
         use(value, position)
       } catch (error) {
@@ -117,6 +127,8 @@ export class Loader {
       timeoutMs: this.#parts.loadTimeoutMs * 2,
       signal,
       what: `Loading from ${this.#schema.table}`,
+    }).finally(() => {
+      over = true
     })
   }
 
@@ -130,6 +142,7 @@ export class Loader {
       uses: [],
       writes: [],
       checkpoint: lane.checkpoint,
+      stale: false,
       release: lane.retain(),
     }
     this.#inFlight.set(key, load)
@@ -177,19 +190,18 @@ export class Loader {
     const rest: Load[] = []
     for (const load of loads) {
       if (load.lane.rebuilding !== undefined) await load.lane.rebuilding
-      const from = load.lane.checkpoint
+      load.stale = false
+      const { rebuilds, checkpoint: from } = load.lane
       const { pieces } = load.lane.pendingOf(this.#cache, load.key, load.hash, from)
       const first = pieces[0]
-      if (first === undefined) rest.push(load)
-      else if ('mutation' in first && isDeterminate(first.mutation)) {
-        await this.#complete(load, undefined, from)
-      } else if ('positions' in first) {
+      let decided = false
+      if (first !== undefined && 'mutation' in first) decided = isDeterminate(first.mutation)
+      else if (first !== undefined) {
         const entries = await this.#parts.journal.find(first.positions)
         const own = entries.filter((entry) => entry.cache === this.#cache && entry.key === load.key)
-        if (own.some((entry) => isDeterminate(entry.mutation))) {
-          await this.#complete(load, undefined, from)
-        } else rest.push(load)
-      } else rest.push(load)
+        decided = own.some((entry) => isDeterminate(entry.mutation))
+      }
+      if (!decided || !(await this.#complete(load, undefined, from, rebuilds))) rest.push(load)
     }
     return rest
   }
@@ -202,6 +214,8 @@ export class Loader {
     this.loads++
     try {
       const keys = loads.map((load) => load.key)
+      const rebuilds = loads.map((load) => load.lane.rebuilds)
+      for (const load of loads) load.stale = false
       const loading = store.load(this.#schema, this.#cache, keys, { signal: abort.signal })
       const { rows, positions } = await waitFor(loading, {
         clock,
@@ -221,7 +235,9 @@ export class Loader {
           // The database went back in time. The lane finds out and is rebuilt; then this key is asked for again.
           await this.#parts.flusher().verify(load.lane.index, { timeoutMs: loadTimeoutMs })
           stale.push(load)
-        } else await this.#complete(load, rows[at], position)
+        } else if (!(await this.#complete(load, rows[at], position, rebuilds[at] as number))) {
+          stale.push(load)
+        }
       }
       return stale
     } catch (error) {
@@ -239,14 +255,25 @@ export class Loader {
     }
   }
 
-  /** `base` has everything of the lane up to `checkpoint`. */
-  async #complete(load: Load, base: Fields | undefined, checkpoint: Position): Promise<void> {
+  /**
+   * `base` has everything of the lane up to `checkpoint`, as the lane was `rebuilds` ago. False where that has been
+   * overtaken, and the store must be asked again.
+   */
+  async #complete(
+    load: Load,
+    base: Fields | undefined,
+    checkpoint: Position,
+    rebuilds: number,
+  ): Promise<boolean> {
     const { lane, key } = load
     const { blank } = this.#schema
     if (lane.rebuilding !== undefined) await lane.rebuilding
+    // A rebuilt lane no longer holds what lies between.
+    if (lane.rebuilds !== rebuilds && checkpoint < lane.checkpoint) return false
     const pending = lane.pendingOf(this.#cache, key, load.hash, checkpoint)
     const seen = lane.lastPosition
     let value = await lane.overlay(base, pending, this.#cache, key, blank)
+    if (load.stale) return false
     // From here on nothing awaits: a write can only come from a `use`.
     let position = Math.max(checkpoint, pending.position)
     let at = 0
@@ -266,6 +293,7 @@ export class Loader {
     this.#end(load)
     this.#loaded(key, value, position)
     load.deferred.resolve()
+    return true
   }
 
   #end(load: Load): void {

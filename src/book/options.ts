@@ -81,7 +81,7 @@ export interface JournalOptions {
 }
 
 export interface PressureOptions {
-  /** Pending batches in memory; beyond it they are only in the journal. Default 32 MiB. */
+  /** Pending batches in memory; beyond it they are only in the journal. Default 16 MiB. */
   readonly memoryBytes?: number
   readonly policy?: PressurePolicy
   /** Deadline of a write that waits. Default 10,000. */
@@ -277,7 +277,7 @@ export const journalTable = {
 export const pressureTable = {
   memoryBytes: {
     type: 'number',
-    default: 32 * mebibyte,
+    default: 16 * mebibyte,
     min: 0,
     max: 64 * gibibyte,
     unit: 'bytes',

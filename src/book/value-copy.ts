@@ -18,13 +18,13 @@ function copyField(value: FieldValue): FieldValue {
 
 /** What the fields take in memory, roughly: text by its length, everything else by its slot. */
 export function estimateBytes(fields: Fields): number {
-  let bytes = 100
-  for (const name in fields) bytes += 16 + estimateField(fields[name] as FieldValue)
+  let bytes = 32
+  for (const name in fields) bytes += 8 + estimateField(fields[name] as FieldValue)
   return bytes
 }
 
 function estimateField(value: FieldValue): number {
-  if (typeof value === 'string') return value.length + 16
+  if (typeof value === 'string') return value.length + 24
   if (typeof value !== 'object' || value === null) return 8
   if (value instanceof Uint8Array) return value.byteLength + 64
   if (Array.isArray(value)) {

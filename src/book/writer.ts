@@ -63,6 +63,7 @@ export class Writer {
     limits: AdmissionLimits,
     attempt: () => { done: true; value: T } | { done: false },
   ): Promise<T> {
+    if (this.#closed !== undefined) return Promise.reject(this.#closed)
     if (limits.policy === 'reject') return Promise.reject(this.#refusal())
     if (this.#waiting.length >= maxWaiting) return Promise.reject(this.#refusal())
     if (limits.signal?.aborted === true) {
@@ -79,9 +80,12 @@ export class Writer {
       const fail = (error: unknown): void => {
         end()
         reject(error as Error)
+      }
+      const giveUp = (error: unknown): void => {
+        fail(error)
         this.pump()
       }
-      const onAbort = (): void => fail(abortedError('A write', limits.signal?.reason))
+      const onAbort = (): void => giveUp(abortedError('A write', limits.signal?.reason))
       const waiting: Waiting = {
         fail,
         attempt: () => {
@@ -92,7 +96,9 @@ export class Writer {
           return true
         },
       }
-      const deadline = this.#clock.setTimer(limits.waitMs, () => fail(this.#refusal(limits.waitMs)))
+      const deadline = this.#clock.setTimer(limits.waitMs, () =>
+        giveUp(this.#refusal(limits.waitMs)),
+      )
       limits.signal?.addEventListener('abort', onAbort)
       if (this.#waiting.push(waiting) === 1) this.#onPressure()
       this.#look()

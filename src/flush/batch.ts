@@ -11,7 +11,7 @@ import type { TableMutations } from '../store/store.ts'
 import type { FlushTable, FlushTables } from './flush-table.ts'
 
 /** What a row costs in memory besides its record: map slots, the row object, the strings' headers. */
-const rowOverheadBytes = 160
+const rowOverheadBytes = 320
 
 /** One more position in a row's `parts`. */
 const positionBytes = 8

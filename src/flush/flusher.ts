@@ -170,11 +170,15 @@ export class Flusher implements FlushContext {
     this.#keepBudget()
   }
 
-  /** Moves sealed batches out of memory, the newest of the fullest lane first, until the budget is kept. */
+  /**
+   * Beyond the budget, moves batches out of memory until half of it is free again: the newest of the fullest lane first.
+   * What comes next joins them in the journal, so a store that is away for long costs no more memory than this.
+   */
   #keepBudget(): void {
     let excess = -this.#parts.options.memoryBytes
     for (const lane of this.lanes) excess += lane.memoryBytes
     if (excess <= 0) return
+    excess += this.#parts.options.memoryBytes / 2
     while (excess > 0) {
       let fullest = this.lanes[0] as Lane
       for (const lane of this.lanes)

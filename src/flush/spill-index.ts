@@ -1,7 +1,7 @@
 /**
  * Which positions of the journal belong to a key, for mutations that are pending but no longer in memory.
  *
- * A hash table with chains in typed arrays: 12 bytes a mutation and about 4 for its bucket, whatever the key's length.
+ * A hash table with chains in typed arrays: 12 bytes a mutation and about 2 for its bucket, whatever the key's length.
  * It knows hashes, not keys, so an answer may contain positions of another key: the reader compares.
  *
  *     buckets[hash & mask] ─▶ newest entry ─▶ older ─▶ … ─▶ 0
@@ -14,6 +14,7 @@ import type { Position } from '../mutation/mutation.ts'
 
 const chunkEntries = 65_536
 const initialBuckets = 1024
+const entriesPerBucket = 4
 
 class Chunk {
   readonly hashes = new Uint32Array(chunkEntries)
@@ -59,7 +60,7 @@ export class SpillIndex {
       chunk = new Chunk(Math.max(0, position - 0x7fff_ffff))
       this.#chunks.push(chunk)
     }
-    if (this.entries >= this.#buckets.length * 2) this.#grow()
+    if (this.entries >= this.#buckets.length * entriesPerBucket) this.#grow()
     const slot = chunk.used++
     const bucket = hash & (this.#buckets.length - 1)
     chunk.hashes[slot] = hash
@@ -109,7 +110,7 @@ export class SpillIndex {
   }
 
   #grow(): void {
-    const buckets = new Uint32Array(this.#buckets.length * 4)
+    const buckets = new Uint32Array(this.#buckets.length * 2)
     const mask = buckets.length - 1
     let number = this.#dropped * chunkEntries
     for (const chunk of this.#chunks) {
