@@ -16,6 +16,11 @@ export default tseslint.config(
       '@typescript-eslint/consistent-type-imports': 'error',
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/no-non-null-assertion': 'error',
+      // What a rejection passes on is what was caught, whatever it was.
+      '@typescript-eslint/prefer-promise-reject-errors': [
+        'error',
+        { allowThrowingAny: true, allowThrowingUnknown: true },
+      ],
       'no-console': 'error',
       eqeqeq: 'error',
     },
@@ -40,7 +45,11 @@ export default tseslint.config(
       ],
       'no-restricted-imports': [
         'error',
-        { patterns: [{ group: ['node:fs', 'node:fs/*', 'node:net', 'node:timers*'], message: 'Use a port.' }] },
+        {
+          patterns: [
+            { group: ['node:fs', 'node:fs/*', 'node:net', 'node:timers*'], message: 'Use a port.' },
+          ],
+        },
       ],
     },
   },

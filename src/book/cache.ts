@@ -146,7 +146,7 @@ export class Cache<T = Record<string, unknown>> {
       keyspace.hits++
       return Promise.resolve(this.#copy(keyspace, held))
     } catch (error) {
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
   }
 
@@ -195,7 +195,7 @@ export class Cache<T = Record<string, unknown>> {
       if (diagnostics.write.watched) this.#publish(entry)
       return acknowledged(commit, entry)
     } catch (error) {
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
   }
 

@@ -64,7 +64,7 @@ export class Daybook {
     const declared = this.#declared.get(name)
     if (declared !== undefined) {
       if (Object.keys(options).length === 0 || sameOptions(declared.options, resolved)) {
-        return declared.cache as unknown as Cache<T>
+        return declared.cache
       }
       throw new DaybookError(
         'INVALID_STATE',

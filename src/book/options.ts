@@ -453,8 +453,8 @@ export function readCacheOptions<T>(name: string, given: CacheOptions<T>): Resol
   return {
     ...options,
     key: options.key ?? [],
-    schema: options.schema as StandardSchemaV1 | undefined,
-    routeBy: options.routeBy as ((key: string) => string) | undefined,
+    schema: options.schema,
+    routeBy: options.routeBy,
     durability: options.durability ?? (mode === 'through' ? 'store' : 'journal'),
     rejection: readOptions(`${path}.onRejected`, onRejected as object | undefined, rejectionTable),
   }

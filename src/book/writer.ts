@@ -79,7 +79,7 @@ export class Writer {
       }
       const fail = (error: unknown): void => {
         end()
-        reject(error as Error)
+        reject(error)
       }
       const giveUp = (error: unknown): void => {
         fail(error)

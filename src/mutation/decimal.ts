@@ -42,6 +42,7 @@ export function addAmount(base: FieldValue, amount: Amount): Amount {
     const sum = base + amount
     return Number.isSafeInteger(sum) ? sum : canonicalInteger(BigInt(base) + BigInt(amount))
   }
-  if (typeof amount === 'string') return addDecimals(String(base as Amount), amount)
-  return canonicalInteger(BigInt(base as Amount) + BigInt(amount))
+  const held = base as Amount
+  if (typeof amount === 'string') return addDecimals(held.toString(), amount)
+  return canonicalInteger(BigInt(held) + BigInt(amount))
 }
