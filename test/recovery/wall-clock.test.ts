@@ -102,7 +102,11 @@ test('a TTL lasts as long as it says, however the wall clock jumps', async () =>
   const random = seeded(20_261_127)
   const clock = jumpingClock(random)
   let nowMs = 0
-  const standing: Clock = { ...clock, now: () => nowMs, setTimer: clock.setTimer }
+  const standing: Clock = {
+    ...clock,
+    now: () => nowMs,
+    setTimer: (delayMs, fire) => clock.setTimer(delayMs, fire),
+  }
   const database = sqliteFile()
   await using book = await openDaybook(
     {
