@@ -38,7 +38,7 @@ test('a wall clock that jumps by ten years loses nothing, and trims nothing too 
   const ledger = new Ledger()
   let next = 0
 
-  async function open(): Promise<{ book: Daybook; write(count: number): Promise<void> }> {
+  async function open(): Promise<{ book: Daybook; write: (count: number) => Promise<void> }> {
     const book = await openDaybook(
       {
         directory,
