@@ -94,13 +94,17 @@ export interface CacheStatus {
 type Decide = (value: Fields | undefined) => Mutation | undefined
 
 interface Modified {
+  /** undefined: nothing was written. */
   readonly entry: Entry | undefined
   readonly commit: Commit | undefined
-  readonly before: Fields | undefined
+  /** The newest mutation in what was seen. */
+  readonly position: Position
+  /** It stood in line, and its policy is to wait for the store then. */
+  readonly through: boolean
 }
 
-/** Two modifications in a row that lose their place to pressure wait in line; beyond this it is not bad luck. */
-const maxModifyAttempts = 1000
+/** Why nothing could be decided in this turn. */
+type NotNow = 'held' | 'full'
 
 export class Cache<T = Record<string, unknown>> {
   readonly name: string
@@ -171,8 +175,8 @@ export class Cache<T = Record<string, unknown>> {
     const held = keyspace.fresh(canonicalKey(keyspace.schema, key))
     if (held === undefined) return undefined
     const copy = this.#copy(keyspace, held)
-    await this.#durable(held.position)
-    return copy
+    // Where the write that it showed did not come to be, nothing is cached any more.
+    return (await this.#durable(held.position)) ? copy : undefined
   }
 
   // ── Writing ──
@@ -215,8 +219,8 @@ export class Cache<T = Record<string, unknown>> {
     }
     if (this.#engine.store.capabilities.patches)
       return this.#write(keyspace, canonical, patch, options)
-    const { entry, commit } = await this.#modify(keyspace, canonical, () => patch, options)
-    return this.#settled(commit as Commit, entry as Entry, keyspace, options)
+    const modified = await this.#modify(keyspace, canonical, () => patch, options)
+    return (await this.#settledChange(modified, keyspace, options)) as Receipt
   }
 
   /**
@@ -242,11 +246,12 @@ export class Cache<T = Record<string, unknown>> {
     const keyspace = this.#keyspace ?? (await this.#ready())
     const canonical = canonicalKey(keyspace.schema, key)
     const decide = this.#incrementOf(keyspace, canonical, amounts)
-    if (typeof decide !== 'function' && options?.returning === false) {
+    const { patches } = this.#engine.store.capabilities
+    if (typeof decide !== 'function' && options?.returning === false && patches) {
       return this.#write(keyspace, canonical, decide, options)
     }
     let value: Fields | undefined
-    const { entry, commit } = await this.#modify(
+    const modified = await this.#modify(
       keyspace,
       canonical,
       (current) => {
@@ -256,8 +261,8 @@ export class Cache<T = Record<string, unknown>> {
       },
       options,
     )
-    const receipt = await this.#settled(commit as Commit, entry as Entry, keyspace, options)
-    if (options?.returning === false) return receipt
+    const receipt = await this.#settledChange(modified, keyspace, options)
+    if (options?.returning === false) return receipt as Receipt
     return this.#unwrap(keyspace, value as Fields)
   }
 
@@ -273,7 +278,7 @@ export class Cache<T = Record<string, unknown>> {
     const keyspace = this.#keyspace ?? (await this.#ready())
     const canonical = canonicalKey(keyspace.schema, key)
     let after: Fields | undefined
-    const { entry, commit } = await this.#modify(
+    const modified = await this.#modify(
       keyspace,
       canonical,
       (current) => {
@@ -286,7 +291,7 @@ export class Cache<T = Record<string, unknown>> {
       options,
       options?.ttlMs,
     )
-    if (entry !== undefined) await this.#settled(commit as Commit, entry, keyspace, options)
+    await this.#settledChange(modified, keyspace, options)
     return after === undefined ? undefined : this.#unwrap(keyspace, after)
   }
 
@@ -295,16 +300,14 @@ export class Cache<T = Record<string, unknown>> {
     const keyspace = this.#keyspace ?? (await this.#ready())
     const canonical = canonicalKey(keyspace.schema, key)
     const fields = keyspace.codec.row(await this.#validate(keyspace, value), canonical)
-    const { entry, commit } = await this.#modify(
+    const modified = await this.#modify(
       keyspace,
       canonical,
       (current) => (current === undefined ? { kind: 'set', fields } : undefined),
       options,
       options?.ttlMs,
     )
-    if (entry === undefined) return false
-    await this.#settled(commit as Commit, entry, keyspace, options)
-    return true
+    return (await this.#settledChange(modified, keyspace, options)) !== undefined
   }
 
   /** Deletes the row. Deleting what is not there is no error. */
@@ -329,7 +332,9 @@ export class Cache<T = Record<string, unknown>> {
     const canonical = canonicalKey(keyspace.schema, key)
     let making = this.#computing.get(canonical)
     if (making === undefined) {
-      making = this.#make(key, make, options).finally(() => this.#computing.delete(canonical))
+      // One caller's signal ends its own wait, not the others'.
+      const { signal: _, ...others } = options ?? {}
+      making = this.#make(key, make, others).finally(() => this.#computing.delete(canonical))
       this.#computing.set(canonical, making)
     }
     const made = await waitFor(making, {
@@ -422,10 +427,12 @@ export class Cache<T = Record<string, unknown>> {
     return this.get(key, options)
   }
 
+  /** Without an await where there is nothing to wait for: writes are appended in the order of the calls. */
   async #setSlowly(key: Key, value: T, options: SetOptions | undefined): Promise<Receipt> {
-    const keyspace = await this.#ready()
+    const keyspace = this.#keyspace ?? (await this.#ready())
     const canonical = canonicalKey(keyspace.schema, key)
-    const checked = await this.#validate(keyspace, value)
+    const validated = this.#validate(keyspace, value)
+    const checked = validated instanceof Promise ? await validated : validated
     const fields = keyspace.codec.row(checked, canonical)
     return this.#write(keyspace, canonical, { kind: 'set', fields }, options)
   }
@@ -487,7 +494,7 @@ export class Cache<T = Record<string, unknown>> {
     mutation: Mutation,
     options: SetOptions | undefined,
   ): Promise<Receipt> {
-    if (keyspace.holding) await keyspace.whenFree(key)
+    while (keyspace.isHeld(key)) await keyspace.whenFree(key)
     const ttlMs = options?.ttlMs ?? keyspace.options.ttlMs
     const entry = keyspace.entry(key, mutation, ttlMs)
     const commit = this.#engine.writer.append([entry])
@@ -516,6 +523,16 @@ export class Cache<T = Record<string, unknown>> {
       },
     )
     return this.#settled(commit.appended, entry, keyspace, options, limits.policy === 'through')
+  }
+
+  /** undefined where nothing was written. */
+  async #settledChange(
+    { entry, commit, through }: Modified,
+    keyspace: Keyspace,
+    options: WriteOptions | undefined,
+  ): Promise<Receipt | undefined> {
+    if (entry === undefined || commit === undefined) return undefined
+    return this.#settled(commit, entry, keyspace, options, through)
   }
 
   async #settled(
@@ -553,36 +570,90 @@ export class Cache<T = Record<string, unknown>> {
     ttlMs: number | undefined = keyspace.options.ttlMs,
   ): Promise<Modified> {
     const { writer } = this.#engine
-    const limits = this.#limits(keyspace, options)
-    for (let attempt = 0; attempt < maxModifyAttempts; attempt++) {
-      if (keyspace.holding) await keyspace.whenFree(key)
-      let result: Modified | undefined
+    const attempt = (
+      append: (entries: readonly Entry[]) => Commit | undefined,
+      before: Fields | undefined,
+      position: Position,
+      through: boolean,
+    ): Modified | NotNow => {
+      if (keyspace.isHeld(key)) return 'held'
+      const decided = decide(before)
+      if (decided === undefined) return { entry: undefined, commit: undefined, position, through }
+      const entry = keyspace.entry(key, this.#storable(keyspace, before, decided), ttlMs)
+      const commit = append([entry])
+      if (commit === undefined) return 'full'
+      keyspace.appended(entry, ttlMs)
+      if (diagnostics.write.watched) this.#publish(entry)
+      return { entry, commit, position, through }
+    }
+    const append = (entries: readonly Entry[]): Commit | undefined => writer.append(entries)
+    for (;;) {
+      while (keyspace.isHeld(key)) await keyspace.whenFree(key)
+      let result: Modified | NotNow = 'held'
       await keyspace.withCurrent(
         key,
-        (before) => {
-          if (keyspace.isHeld(key)) return
-          const decided = decide(before)
-          if (decided === undefined) {
-            result = { entry: undefined, commit: undefined, before }
-            return
-          }
-          const entry = keyspace.entry(key, this.#storable(keyspace, before, decided), ttlMs)
-          const commit = writer.append([entry])
-          if (commit === undefined) return
-          keyspace.appended(entry, ttlMs)
-          if (diagnostics.write.watched) this.#publish(entry)
-          result = { entry, commit, before }
+        (before, position) => {
+          result = attempt(append, before, position, false)
         },
         options?.signal,
       )
-      if (result !== undefined) return result
-      // No room: stand in line, and then decide anew on what the value is by then.
-      await writer.whenRoom(
-        { policy: limits.policy, waitMs: limits.timeoutMs, signal: limits.signal },
-        () => ({ done: true, value: undefined }),
-      )
+      // The assignment is in a callback, which the compiler does not see.
+      const outcome = result as Modified | NotNow
+      if (outcome === 'held') continue
+      const modified =
+        outcome === 'full' ? await this.#modifyInTurn(keyspace, key, options, attempt) : outcome
+      // Nothing was written because of what was seen: that must not be taken back either.
+      if (modified.entry !== undefined || (await this.#durable(modified.position))) return modified
     }
-    throw new DaybookError('OVERLOADED', `Key "${key}" did not come to be written under pressure.`)
+  }
+
+  /** Stands in line for room. When its turn comes it stays first in line until it knows the value and has written. */
+  async #modifyInTurn(
+    keyspace: Keyspace,
+    key: string,
+    options: SetOptions | undefined,
+    attempt: (
+      append: (entries: readonly Entry[]) => Commit | undefined,
+      before: Fields | undefined,
+      position: Position,
+      through: boolean,
+    ) => Modified | NotNow,
+  ): Promise<Modified> {
+    const { writer } = this.#engine
+    const { policy, timeoutMs, signal } = this.#limits(keyspace, options)
+    const append = (entries: readonly Entry[]): Commit | undefined => writer.appendInTurn(entries)
+    let over = false
+    let looking = false
+    let result: Modified | undefined
+    let failure: { readonly error: unknown } | undefined
+    const look = async (): Promise<void> => {
+      looking = true
+      try {
+        await keyspace.withCurrent(
+          key,
+          (before, position) => {
+            if (over || result !== undefined) return
+            const outcome = attempt(append, before, position, policy === 'through')
+            if (typeof outcome === 'object') result = outcome
+          },
+          signal,
+        )
+      } catch (error) {
+        failure = { error }
+      }
+      looking = false
+      if (result !== undefined || failure !== undefined) writer.pump()
+    }
+    try {
+      return await writer.whenRoom({ policy, waitMs: timeoutMs, signal }, () => {
+        if (failure === undefined && result === undefined && !looking) void look()
+        // A value that is cached is there at once.
+        if (failure !== undefined) throw (failure as { readonly error: unknown }).error
+        return result === undefined ? { done: false } : { done: true, value: result }
+      })
+    } finally {
+      over = true
+    }
   }
 
   /** A store that knows no patches gets whole rows. */
@@ -677,15 +748,20 @@ export class Cache<T = Record<string, unknown>> {
     return pending
   }
 
-  async #validate(keyspace: Keyspace, value: T): Promise<T> {
+  #validate(keyspace: Keyspace, value: T): T | Promise<T> {
     const { schema } = keyspace.options
     if (schema === undefined) return value
-    return outcomeOf<T>(this.name, await schema['~standard'].validate(value))
+    const result = schema['~standard'].validate(value)
+    return result instanceof Promise
+      ? result.then((outcome) => outcomeOf<T>(this.name, outcome))
+      : outcomeOf<T>(this.name, result)
   }
 
   #validateNow(keyspace: Keyspace, value: T): T {
     const { schema } = keyspace.options
     if (value instanceof Promise) {
+      // Nobody waits for it.
+      value.catch(() => undefined)
       throw new DaybookError('INVALID_VALUE', 'The function of `update` must not be async.', {
         details: { cache: this.name },
       })
@@ -693,6 +769,7 @@ export class Cache<T = Record<string, unknown>> {
     if (schema === undefined) return value
     const result = schema['~standard'].validate(value)
     if (result instanceof Promise) {
+      result.catch(() => undefined)
       throw new DaybookError(
         'INVALID_VALUE',
         'An asynchronous schema cannot check what `update` returns.',

@@ -14,7 +14,7 @@ import type {
   DeadLetterPage,
 } from '../flush/dead-letter.ts'
 import { letterOrigin } from '../flush/letter-id.ts'
-import type { Entry, Fields, Mutation } from '../mutation/mutation.ts'
+import type { Entry, Fields, Mutation, Position } from '../mutation/mutation.ts'
 import { receiptOf, type Receipt } from './cache.ts'
 import type { Engine } from './engine.ts'
 import type { Keyspace } from './keyspace.ts'
@@ -85,13 +85,16 @@ export class DeadLetterDesk {
     const letter = await this.show(id)
     const keyspace = await this.#keyspaceOf(letter.cache)
     let current: Fields | undefined
+    let newest: Position = 0
     await keyspace.withCurrent(
       letter.key,
-      (value) => {
+      (value, position) => {
         current = value
+        newest = position
       },
       options.signal,
     )
+    await this.#engine.journal.whenDurable(newest)
     return current
   }
 
@@ -135,6 +138,8 @@ export class DeadLetterDesk {
     const keyspace = await this.#keyspaceOf(letter.cache)
     const mutation = editedMutation(keyspace, letter.key, edit)
     const receipts = await this.#retryKey(letter, [letter], mutation, options)
+    // It was retried or discarded meanwhile.
+    if (!receipts.has(id)) await this.show(id)
     return { receipts: [...receipts.values()], skipped: [] }
   }
 
@@ -149,8 +154,12 @@ export class DeadLetterDesk {
   }
 
   /** All letters that fit, by position. */
-  async *export(filter: DeadLetterFilter = {}): AsyncGenerator<DeadLetter> {
-    let after: string | undefined
+  export(filter: DeadLetterFilter = {}): AsyncGenerator<DeadLetter> {
+    return this.#export(filter, undefined)
+  }
+
+  async *#export(filter: DeadLetterFilter, from: string | undefined): AsyncGenerator<DeadLetter> {
+    let after = from
     for (;;) {
       const page = await this.#engine.deadLetters.list(filter, { after, limit: pageLetters })
       yield* page.letters
@@ -173,8 +182,8 @@ export class DeadLetterDesk {
   }
 
   /**
-   * The letter, the other chosen ones of its key, its atomic group, and all that are parked behind them: in order, in one
-   * append, after everything of the key that is pending has been decided.
+   * Retries the letter with all that belongs to it, in order and in one append, after everything of those keys that is
+   * pending has been decided. A letter that has been settled meanwhile is left alone, with all of it.
    */
   async #retryKey(
     letter: DeadLetter,
@@ -182,66 +191,126 @@ export class DeadLetterDesk {
     replacement: Mutation | undefined,
     limits: { readonly signal?: AbortSignal; readonly timeoutMs?: number },
   ): Promise<Map<string, Receipt>> {
-    const keyspace = await this.#keyspaceOf(letter.cache)
-    const { flusher, writer, journal, deadLetters } = this.#engine
-    return keyspace.exclusively(letter.key, async () => {
-      // Writes that are on their way would be parked behind the letter after it has gone: let them be decided first.
-      if (journal.lastPosition > journal.durablePosition)
-        await journal.whenDurable(journal.lastPosition)
-      const lane = flusher.lanes[letter.lane]
-      if (lane !== undefined) {
-        await flusher.whenApplied(letter.lane, lane.lastPosition, {
-          timeoutMs: limits.timeoutMs ?? this.#engine.options.pressure.waitMs,
-          signal: limits.signal,
-        })
+    const chosenIds = new Set(chosen.map((other) => other.id))
+    for (;;) {
+      const places = placesOf(await this.#together(letter.id, chosenIds))
+      const releases: (() => void)[] = []
+      try {
+        // In one order, so that two retries do not wait for each other.
+        for (const place of [...places].sort()) {
+          const [cache, key] = JSON.parse(place) as [string, string]
+          releases.push(await (await this.#keyspaceOf(cache)).hold(key))
+        }
+        await this.#decided(letter.lane, limits)
+        const letters = await this.#together(letter.id, chosenIds)
+        // Something came to it before its keys were held.
+        if (![...placesOf(letters)].every((place) => places.has(place))) continue
+        return await this.#append(letter, letters, replacement)
+      } finally {
+        for (const release of releases) release()
       }
-      const chosenIds = new Set(chosen.map((other) => other.id))
-      const letters: DeadLetter[] = []
-      for (const id of new Set([letter.id, ...deadLetters.ofKey(letter.cache, letter.key)])) {
-        const other = await deadLetters.get(id)
-        if (other === undefined) continue
-        const behind = other.reason === 'parked' && letterOrigin(id) > letterOrigin(letter.id)
-        if (id === letter.id || behind || chosenIds.has(id)) letters.push(other)
-      }
-      letters.push(...(await this.#groupOf(letter, letters)))
-      letters.sort((a, b) => letterOrigin(a.id) - letterOrigin(b.id))
-      const entries: Entry[] = []
-      for (const other of letters) {
-        const space = other.cache === keyspace.name ? keyspace : await this.#keyspaceOf(other.cache)
-        const mutation = other.id === letter.id ? (replacement ?? other.mutation) : other.mutation
-        entries.push({
-          ...space.entry(other.key, mutation, space.options.ttlMs),
-          retryOf: other.id,
-          continues: false,
-        })
-      }
-      linkGroups(letters, entries)
-      const commit = writer.append(entries)
-      if (commit === undefined) {
-        throw new DaybookError('OVERLOADED', 'There is no room in the journal for a retry now.', {
-          details: { id: letter.id },
-          hint: 'Try again when what is pending has gone down.',
-        })
-      }
-      for (const entry of entries)
-        this.#engine.keyspaces.get(entry.cache)?.appended(entry, undefined)
-      await commit.done
-      return new Map(
-        entries.map((entry, at) => [letters[at]?.id ?? '', receiptOf(entry, 'journal')] as const),
-      )
+    }
+  }
+
+  /** Writes on their way would be parked behind the letter after it has gone: let them be decided first. */
+  async #decided(
+    laneIndex: number,
+    limits: { readonly signal?: AbortSignal; readonly timeoutMs?: number },
+  ): Promise<void> {
+    const { flusher, journal, options } = this.#engine
+    if (journal.lastPosition > journal.durablePosition)
+      await journal.whenDurable(journal.lastPosition)
+    const lane = flusher.lanes[laneIndex]
+    if (lane === undefined) return
+    await flusher.whenApplied(laneIndex, lane.lastPosition, {
+      timeoutMs: limits.timeoutMs ?? options.pressure.waitMs,
+      signal: limits.signal,
     })
   }
 
-  /** The other members of the letter's atomic group. */
-  async #groupOf(letter: DeadLetter, known: readonly DeadLetter[]): Promise<DeadLetter[]> {
-    if (letter.group === undefined) return []
-    const ids = new Set(known.map((other) => other.id))
-    const members: DeadLetter[] = []
-    for await (const other of this.export()) {
-      if (other.group === letter.group && !ids.has(other.id)) members.push(other)
+  async #append(
+    letter: DeadLetter,
+    letters: readonly DeadLetter[],
+    replacement: Mutation | undefined,
+  ): Promise<Map<string, Receipt>> {
+    if (letters.length === 0) return new Map()
+    const entries: Entry[] = []
+    for (const { id, cache, key, mutation } of letters) {
+      const keyspace = await this.#keyspaceOf(cache)
+      const again = id === letter.id ? (replacement ?? mutation) : mutation
+      entries.push({
+        ...keyspace.entry(key, again, keyspace.options.ttlMs),
+        retryOf: id,
+        continues: false,
+      })
+    }
+    linkGroups(letters, entries)
+    const commit = this.#engine.writer.append(entries)
+    if (commit === undefined) {
+      throw new DaybookError('OVERLOADED', 'There is no room in the journal for a retry now.', {
+        details: { id: letter.id },
+        hint: 'Try again when what is pending has gone down.',
+      })
+    }
+    for (const entry of entries) {
+      const keyspace = this.#engine.keyspaces.get(entry.cache)
+      keyspace?.appended(entry, keyspace.options.ttlMs)
+    }
+    await commit.done
+    return new Map(
+      entries.map((entry, at) => [letters[at]?.id ?? '', receiptOf(entry, 'journal')] as const),
+    )
+  }
+
+  /**
+   * The letters that are retried with this one, in the order of their first writing: the other chosen ones of its key, all
+   * that are parked behind it, the rest of their atomic groups, and so on for the keys of those.
+   */
+  async #together(id: string, chosen: ReadonlySet<string>): Promise<DeadLetter[]> {
+    const { deadLetters } = this.#engine
+    const found = new Map<string, DeadLetter>()
+    /** By key: what is parked behind this has been looked for. */
+    const looked = new Map<string, Position>()
+    const open = [id]
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      if (found.has(next)) continue
+      const letter = await deadLetters.get(next)
+      if (letter === undefined) continue
+      found.set(next, letter)
+      if (letter.group !== undefined) open.push(...(await this.#membersOf(letter.group, letter)))
+      const place = placeOf(letter)
+      const origin = letterOrigin(next)
+      if (origin >= (looked.get(place) ?? Infinity)) continue
+      looked.set(place, origin)
+      for (const other of deadLetters.ofKey(letter.cache, letter.key)) {
+        if (found.has(other)) continue
+        const isBehind =
+          letterOrigin(other) > origin && (await deadLetters.get(other))?.reason === 'parked'
+        if (isBehind || chosen.has(other)) open.push(other)
+      }
+    }
+    return [...found.values()].sort((a, b) => letterOrigin(a.id) - letterOrigin(b.id))
+  }
+
+  /** Ids of the group's members. They are adjacent in their lane. */
+  async #membersOf(group: string, { lane }: DeadLetter): Promise<string[]> {
+    const members: string[] = []
+    const before = Number.parseInt(group.slice(group.indexOf('-') + 1), 10) - 1
+    for await (const other of this.#export({}, `${lane}-${before}`)) {
+      if (other.lane !== lane) continue
+      if (other.group !== group) break
+      members.push(other.id)
     }
     return members
   }
+}
+
+function placeOf(letter: DeadLetter): string {
+  return JSON.stringify([letter.cache, letter.key])
+}
+
+function placesOf(letters: readonly DeadLetter[]): Set<string> {
+  return new Set(letters.map(placeOf))
 }
 
 /** Members of a group that are retried together are applied together. */

@@ -9,7 +9,7 @@ import { Deferred } from '../base/deadline.ts'
 import { hashText } from '../base/hash.ts'
 import type { Clock } from '../base/clock.ts'
 import type { FlushTable } from '../flush/flush-table.ts'
-import { applyMutation } from '../mutation/coalesce.ts'
+import { applyMutation, coalesce, deletion } from '../mutation/coalesce.ts'
 import { entryHash, laneOf } from '../mutation/entry-hash.ts'
 import {
   mutationName,
@@ -96,7 +96,7 @@ export class Keyspace implements FlushTable {
       cache: this.name,
       key,
       hash: entryHash(this.#nameHash, keyHash),
-      mutation,
+      mutation: this.options.expire === 'delete' ? this.#overExpired(key, mutation) : mutation,
       continues: false,
       expiresAtMs: this.#expiryOf(mutation, ttlMs),
       retryOf: undefined,
@@ -115,8 +115,8 @@ export class Keyspace implements FlushTable {
         this.#put(key, undefined, entry.position, this.options.negativeTtlMs, tierOverheadBytes)
         break
       case 'patch': {
-        const held = this.fresh(key)
-        if (held === undefined) this.#tier.remove(key)
+        const held = this.#tier.get(key)
+        if (held === undefined || held.expiresAt <= this.#clock.now()) this.#tier.remove(key)
         else {
           const value = applyMutation(held.value, mutation, this.schema.blank) as Fields
           this.#put(key, value, entry.position, ttlMs, estimateBytes(value) + tierOverheadBytes)
@@ -164,14 +164,13 @@ export class Keyspace implements FlushTable {
     for (let held = this.#held.get(key); held !== undefined; held = this.#held.get(key)) await held
   }
 
-  /** Runs `work` while writes of the key wait. */
-  async exclusively<R>(key: string, work: () => Promise<R>): Promise<R> {
-    await this.whenFree(key)
+  /** Writes of the key wait until the result is called. */
+  async hold(key: string): Promise<() => void> {
+    // Not by `whenFree`: between its end and its caller's next step another one could come.
+    for (let held = this.#held.get(key); held !== undefined; held = this.#held.get(key)) await held
     const held = new Deferred<void>()
     this.#held.set(key, held.promise)
-    try {
-      return await work()
-    } finally {
+    return () => {
       this.#held.delete(key)
       held.resolve()
     }
@@ -179,12 +178,21 @@ export class Keyspace implements FlushTable {
 
   forget(key: string): void {
     this.#tier.remove(key)
+    this.loader.forget(key)
   }
 
   /** Entries appended beyond `durable` will never be. */
   undone(keys: Iterable<string>, durable: Position): void {
     for (const key of keys) this.#tier.remove(key)
     this.loader.undone(durable)
+  }
+
+  /** The row of a value whose time is over may still be in the store, and a patch must not bring it back. */
+  #overExpired(key: string, mutation: Mutation): Mutation {
+    if (mutation.kind !== 'patch') return mutation
+    const held = this.#tier.get(key)
+    const isOver = held?.value !== undefined && held.expiresAt <= this.#clock.now()
+    return isOver ? coalesce(deletion, mutation, this.schema.blank) : mutation
   }
 
   #expiryOf(mutation: Mutation, ttlMs: number | undefined): number | undefined {
