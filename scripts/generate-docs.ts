@@ -213,13 +213,15 @@ function statsTable(): string {
 
 // ── The demonstration ──
 
-/** From a real run, kept in a file: its verdict, and what it measured. */
+/** From a real run on SQLite, kept in a file: its verdict, and what it measured. */
 function demoExcerpt(): string {
   const path = join(root, 'docs/demo-output.txt')
   if (!existsSync(path)) return ''
   const output = readFileSync(path, 'utf8')
   const start = output.search(/^flights /m)
-  return ['```text', output.slice(Math.max(0, start)).trimEnd(), '```'].join('\n')
+  const end = output.indexOf('\n$ ', start)
+  const excerpt = output.slice(Math.max(0, start), end < 0 ? undefined : end)
+  return ['```text', excerpt.trimEnd(), '```'].join('\n')
 }
 
 // ── Reading TypeScript ──

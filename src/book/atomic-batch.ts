@@ -16,6 +16,7 @@ import {
 } from './cache.ts'
 import type { Engine, WriteLimits } from './engine.ts'
 import type { Keyspace } from './keyspace.ts'
+import type { Durability } from './options.ts'
 
 /** What the function of `book.batch` is given. Calls are collected in order; nothing happens before it returns. */
 export interface BatchWrites {
@@ -125,7 +126,7 @@ export async function writeBatch(
   const ordered = grouped(entries)
   const { pressure } = engine.options
   const limits: WriteLimits = {
-    durability: options.durability ?? 'journal',
+    durability: options.durability ?? strongest([...keyspaces.values()]),
     policy: pressure.policy,
     timeoutMs: options.timeoutMs ?? pressure.waitMs,
     signal: options.signal,
@@ -140,6 +141,7 @@ export async function writeBatch(
   if (commit === undefined) {
     const room = { policy: limits.policy, waitMs: limits.timeoutMs, signal: limits.signal }
     ;({ commit } = await engine.writer.whenRoom(room, () => {
+      if (entries.some(isHeld)) return { done: false }
       const done = engine.writer.appendInTurn(ordered)
       if (done === undefined) return { done: false }
       appended()
@@ -150,6 +152,13 @@ export async function writeBatch(
   const durability = await engine.settle(commit, ordered, limits)
   // `entries` are in the caller's order and carry the positions.
   return entries.map((entry) => receiptOf(entry, durability))
+}
+
+/** A batch is acknowledged when the most demanding of its caches is content. */
+function strongest(keyspaces: readonly Keyspace[]): Durability {
+  const levels = ['store', 'journal', 'memory'] as const
+  const wanted = new Set(keyspaces.map((keyspace) => keyspace.options.durability))
+  return levels.find((level) => wanted.has(level)) ?? 'journal'
 }
 
 /** By lane, each lane's entries adjacent and marked as one group. A key's entries share a lane, so they keep their order. */

@@ -112,6 +112,7 @@ export class Cache<T = Record<string, unknown>> {
   /** Describes the table on first use. */
   readonly #describe: () => Promise<Keyspace>
   #keyspace: Keyspace | undefined
+  #closed = false
   readonly #computing = new Map<string, Promise<T>>()
 
   /** Use `book.cache(…)`. @internal */
@@ -119,6 +120,12 @@ export class Cache<T = Record<string, unknown>> {
     this.name = name
     this.#engine = engine
     this.#describe = describe
+  }
+
+  /** Whatever is called from here on throws CLOSED. @internal */
+  close(): void {
+    this.#closed = true
+    this.#keyspace = undefined
   }
 
   /**
@@ -333,8 +340,7 @@ export class Cache<T = Record<string, unknown>> {
     let making = this.#computing.get(canonical)
     if (making === undefined) {
       // One caller's signal ends its own wait, not the others'.
-      const { signal: _, ...others } = options ?? {}
-      making = this.#make(key, make, others).finally(() => this.#computing.delete(canonical))
+      making = this.#make(key, make, { ...options, signal: undefined }).finally(() => this.#computing.delete(canonical))
       this.#computing.set(canonical, making)
     }
     const made = await waitFor(making, {
@@ -418,6 +424,7 @@ export class Cache<T = Record<string, unknown>> {
   // ── Inside ──
 
   async #ready(): Promise<Keyspace> {
+    if (this.#closed) throw new DaybookError('CLOSED', 'The daybook is closed.')
     this.#keyspace ??= await this.#describe()
     return this.#keyspace
   }
@@ -648,7 +655,7 @@ export class Cache<T = Record<string, unknown>> {
       return await writer.whenRoom({ policy, waitMs: timeoutMs, signal }, () => {
         if (failure === undefined && result === undefined && !looking) void look()
         // A value that is cached is there at once.
-        if (failure !== undefined) throw (failure as { readonly error: unknown }).error
+        if (failure !== undefined) throw (failure).error
         return result === undefined ? { done: false } : { done: true, value: result }
       })
     } finally {

@@ -98,6 +98,7 @@ export class Daybook {
 
   /** Resolves once all that was written so far is in the store or in the dead letters. */
   async flush(options: WaitOptions = {}): Promise<void> {
+    this.#refuseClosed()
     const { journal, flusher, ports } = this.#engine
     if (journal.lastPosition > journal.durablePosition) {
       await waitFor(journal.whenDurable(journal.lastPosition), {
@@ -117,13 +118,10 @@ export class Daybook {
     receipts: Receipt | readonly Receipt[],
     options: WaitOptions = {},
   ): Promise<Outcome> {
+    this.#refuseClosed()
     const list = Array.isArray(receipts) ? (receipts as readonly Receipt[]) : [receipts as Receipt]
     try {
-      await Promise.all(
-        list.map((receipt) =>
-          this.#engine.flusher.whenApplied(receipt.lane, receipt.position, options),
-        ),
-      )
+      await Promise.all(list.map((receipt) => this.#whenDecided(receipt, options)))
     } catch (error) {
       if (isDaybookError(error, 'TIMEOUT')) return 'pending'
       throw error
@@ -132,6 +130,20 @@ export class Daybook {
       if ((await this.#engine.letterOf(receipt)) !== undefined) return 'dead-lettered'
     }
     return 'persisted'
+  }
+
+  async #whenDecided(receipt: Receipt, options: WaitOptions): Promise<void> {
+    const { journal, flusher, ports } = this.#engine
+    // A write with durability 'memory' may not have come as far as its lane.
+    if (receipt.position > journal.durablePosition) {
+      const durable = journal.whenDurable(receipt.position)
+      await waitFor(durable, { clock: ports.clock, ...options, what: 'Waiting for the journal' })
+    }
+    if (options.timeoutMs !== 0) {
+      await flusher.whenApplied(receipt.lane, receipt.position, options)
+    } else if (flusher.lanes[receipt.lane]?.passed(receipt.position) !== true) {
+      throw new DaybookError('TIMEOUT', 'The write is not in the store yet.')
+    }
   }
 
   /** Stops flushing; writes go on into the journal. */
@@ -226,7 +238,6 @@ export class Daybook {
     const { writer, flusher, journal, store, deadLetters, ports } = this.#engine
     writer.close(new DaybookError('CLOSED', 'The daybook is closing; the write was not accepted.'))
     for (const sweep of this.#sweeps) sweep.stop()
-    for (const work of this.#onClose) await work()
     const errors: unknown[] = []
     const attempt = async (work: () => Promise<unknown>): Promise<void> => {
       try {
@@ -235,6 +246,7 @@ export class Daybook {
         errors.push(error)
       }
     }
+    for (const work of this.#onClose) await attempt(work)
     // A journal that failed has said so to every writer; what is durable in it is still flushed.
     await journal.whenDurable(journal.lastPosition).catch(() => undefined)
     if (drainTimeoutMs > 0 && flusher.stopReason === undefined) {
@@ -250,6 +262,7 @@ export class Daybook {
     await attempt(() => deadLetters.close())
     await attempt(() => journal.close())
     await attempt(() => store.close())
+    for (const { cache } of this.#declared.values()) cache.close()
     this.#closed = true
     if (errors.length > 0) throw errors[0]
     return { pending }

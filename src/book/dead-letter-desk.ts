@@ -189,11 +189,17 @@ export class DeadLetterDesk {
     letter: DeadLetter,
     chosen: readonly DeadLetter[],
     replacement: Mutation | undefined,
-    limits: { readonly signal?: AbortSignal; readonly timeoutMs?: number },
+    limits: {
+      readonly force?: boolean
+      readonly signal?: AbortSignal
+      readonly timeoutMs?: number
+    },
   ): Promise<Map<string, Receipt>> {
     const chosenIds = new Set(chosen.map((other) => other.id))
+    const together = (): Promise<DeadLetter[]> =>
+      this.#together(letter.id, chosenIds, limits.force === true)
     for (;;) {
-      const places = placesOf(await this.#together(letter.id, chosenIds))
+      const places = placesOf(await together())
       const releases: (() => void)[] = []
       try {
         // In one order, so that two retries do not wait for each other.
@@ -202,7 +208,7 @@ export class DeadLetterDesk {
           releases.push(await (await this.#keyspaceOf(cache)).hold(key))
         }
         await this.#decided(letter.lane, limits)
-        const letters = await this.#together(letter.id, chosenIds)
+        const letters = await together()
         // Something came to it before its keys were held.
         if (![...placesOf(letters)].every((place) => places.has(place))) continue
         return await this.#append(letter, letters, replacement)
@@ -264,9 +270,10 @@ export class DeadLetterDesk {
 
   /**
    * The letters that are retried with this one, in the order of their first writing: the other chosen ones of its key, all
-   * that are parked behind it, the rest of their atomic groups, and so on for the keys of those.
+   * that are parked behind it, the rest of their atomic groups, and so on for the keys of those. Without `force` not
+   * those members that a newer value has superseded.
    */
-  async #together(id: string, chosen: ReadonlySet<string>): Promise<DeadLetter[]> {
+  async #together(id: string, chosen: ReadonlySet<string>, force: boolean): Promise<DeadLetter[]> {
     const { deadLetters } = this.#engine
     const found = new Map<string, DeadLetter>()
     /** By key: what is parked behind this has been looked for. */
@@ -276,6 +283,7 @@ export class DeadLetterDesk {
       if (found.has(next)) continue
       const letter = await deadLetters.get(next)
       if (letter === undefined) continue
+      if (letter.superseded === true && next !== id && !force) continue
       found.set(next, letter)
       if (letter.group !== undefined) open.push(...(await this.#membersOf(letter.group, letter)))
       const place = placeOf(letter)

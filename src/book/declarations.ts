@@ -64,10 +64,18 @@ export class Declarations {
     const { table, key, columns, rest, expire, rejection } = options
     const declaration: Declaration = { table, key, columns, rest, expire, rejection }
     if (JSON.stringify(this.#caches.get(cache)) === JSON.stringify(declaration)) return
+    const before = this.#caches.get(cache)
     this.#caches.set(cache, declaration)
     const write = this.#turn.then(() => this.#write())
     this.#turn = write.catch(() => undefined)
-    await write
+    try {
+      await write
+    } catch (error) {
+      // Not durable: the next declaration of it writes it again.
+      if (before === undefined) this.#caches.delete(cache)
+      else this.#caches.set(cache, before)
+      throw error
+    }
   }
 
   async #write(): Promise<void> {

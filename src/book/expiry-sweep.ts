@@ -6,6 +6,7 @@
 import type { Timer } from '../base/clock.ts'
 import { reasonOf } from '../base/errors.ts'
 import { deletion } from '../mutation/coalesce.ts'
+import type { Position } from '../mutation/mutation.ts'
 import type { Engine } from './engine.ts'
 import type { Keyspace } from './keyspace.ts'
 
@@ -51,21 +52,43 @@ export class ExpirySweep {
   }
 
   async #sweep(): Promise<void> {
-    const { store, ports, flusher, writer, journal } = this.#engine
+    const { store, ports, flusher, journal } = this.#engine
     const { name } = this.#keyspace
     const signal = AbortSignal.any([
       this.#abort.signal,
       AbortSignal.timeout(this.#engine.options.loadTimeoutMs),
     ])
-    const keys = await store.expired(name, ports.clock.wallTime(), keysPerSweep, { signal })
-    if (journal.lastPosition > journal.durablePosition)
-      await journal.whenDurable(journal.lastPosition)
+    // What is written from here on stays visible, also where it is in the store before the answer is here.
+    const before = flusher.lanes.map(({ checkpoint, rebuilds }) => ({ checkpoint, rebuilds }))
+    const releases = flusher.lanes.map((lane) => lane.retain())
+    try {
+      const keys = await store.expired(name, ports.clock.wallTime(), keysPerSweep, { signal })
+      if (journal.lastPosition > journal.durablePosition)
+        await journal.whenDurable(journal.lastPosition)
+      this.#delete(keys, before)
+    } finally {
+      for (const release of releases) release()
+    }
+  }
+
+  /** Synchronous: no write comes between the look at what is pending and the delete. */
+  #delete(
+    keys: readonly string[],
+    before: readonly { readonly checkpoint: Position; readonly rebuilds: number }[],
+  ): void {
+    const { flusher, writer, deadLetters } = this.#engine
+    const { name } = this.#keyspace
     for (const key of keys) {
-      const lane = flusher.lanes[this.#keyspace.laneOf(key)]
-      if (lane === undefined || lane.rebuilding !== undefined) continue
-      // What is pending gives the row a new deadline, or deletes it anyway.
-      const pending = lane.pendingOf(name, key, this.#keyspace.hashOf(key), lane.checkpoint)
-      if (pending.position > 0) continue
+      const laneIndex = this.#keyspace.laneOf(key)
+      const lane = flusher.lanes[laneIndex]
+      const since = before[laneIndex]
+      if (lane === undefined || since === undefined) continue
+      if (lane.rebuilding !== undefined || lane.rebuilds !== since.rebuilds) continue
+      // The store refused to delete it, and would again each time.
+      if (deadLetters.ofKey(name, key).length > 0 || this.#keyspace.isHeld(key)) continue
+      // What was written gives the row a new deadline, or deletes it anyway.
+      const hash = this.#keyspace.hashOf(key)
+      if (lane.pendingOf(name, key, hash, since.checkpoint).position > 0) continue
       const entry = this.#keyspace.entry(key, deletion, undefined)
       const commit = writer.append([entry])
       if (commit === undefined) return

@@ -47,16 +47,25 @@ class FoldedRow implements PendingRow {
     this.position = later.position
     this.parts = [earlier.position, later.position]
     this.bytes = Math.max(earlier.bytes, later.bytes) + 2 * positionBytes
+    if (widens(earlier.mutation, later.mutation)) this.bytes += Math.min(earlier.bytes, later.bytes)
     this.expiresAtMs = later.expiresAtMs
   }
 
   fold(later: Entry, blank: Fields): void {
+    if (widens(this.mutation, later.mutation)) this.bytes += later.bytes
     this.mutation = coalesce(this.mutation, later.mutation, blank)
     this.position = later.position
     this.parts.push(later.position)
     this.bytes += positionBytes
     this.expiresAtMs = later.expiresAtMs
   }
+}
+
+/** The later patch brings fields that the earlier mutation did not have: together they take the memory of both. */
+function widens(earlier: Mutation, later: Mutation): boolean {
+  if (later.kind !== 'patch' || earlier.kind === 'delete') return false
+  for (const name in later.fields) if (!Object.hasOwn(earlier.fields, name)) return true
+  return false
 }
 
 export class Batch {

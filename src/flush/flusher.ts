@@ -81,6 +81,7 @@ export class Flusher implements FlushContext {
   readonly #flushers: LaneFlusher[]
   readonly #waiters: Waiter[][]
   #paused = false
+  #stopped = false
   #trimming = false
   #trimmed: Position = 0
   #watchdog: { cancel(): void } | undefined
@@ -89,6 +90,8 @@ export class Flusher implements FlushContext {
   #lastFlushAt: number
   #downAt = 0
   #stalledSaid = new Set<number>()
+  /** By lane: when it last came forward. */
+  readonly #appliedAt: number[]
 
   constructor(parts: FlusherParts) {
     const { ports, options } = parts
@@ -126,6 +129,7 @@ export class Flusher implements FlushContext {
     this.#flushers = this.lanes.map((lane) => new LaneFlusher(lane, this))
     this.#waiters = this.lanes.map(() => [])
     this.#lastFlushAt = this.clock.now()
+    this.#appliedAt = this.lanes.map(() => this.#lastFlushAt)
   }
 
   /** Indexes what the journal has beyond the store's checkpoints. Call before `start`. */
@@ -144,13 +148,12 @@ export class Flusher implements FlushContext {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true
     this.#watchdog?.cancel()
     await Promise.all(this.#flushers.map((flusher) => flusher.stop()))
     for (const waiters of this.#waiters) {
       for (const waiter of waiters.splice(0)) {
-        waiter.deferred.reject(
-          new DaybookError('CLOSED', 'The daybook was closed while this waited for the store.'),
-        )
+        waiter.deferred.reject(closedError())
       }
     }
   }
@@ -206,6 +209,7 @@ export class Flusher implements FlushContext {
     const lane = this.lanes[laneIndex] as Lane
     if (lane.passed(position)) return
     if (this.fencedBy !== undefined) throw this.fencedError()
+    if (this.#stopped) throw closedError()
     const deferred = new Deferred<void>()
     const waiter: Waiter = { position, deferred }
     const waiters = this.#waiters[laneIndex] as Waiter[]
@@ -355,6 +359,7 @@ export class Flusher implements FlushContext {
 
   applied(lane: Lane, position: Position): void {
     this.#stalledSaid.delete(lane.index)
+    this.#appliedAt[lane.index] = this.clock.now()
     const waiters = this.#waiters[lane.index] as Waiter[]
     for (let at = waiters.length - 1; at >= 0; at--) {
       const waiter = waiters[at] as Waiter
@@ -511,7 +516,9 @@ export class Flusher implements FlushContext {
       this.#watch()
       for (const lane of this.lanes) {
         const lagMs = this.lagMs(lane)
-        if (lagMs < stallMs || this.#stalledSaid.has(lane.index)) continue
+        // A backlog that is old but shrinks is no stall.
+        const stillMs = this.clock.now() - (this.#appliedAt[lane.index] ?? 0)
+        if (Math.min(lagMs, stillMs) < stallMs || this.#stalledSaid.has(lane.index)) continue
         this.#stalledSaid.add(lane.index)
         const reason = this.#stallReason(lane)
         this.#parts.ports.logger.warn(
@@ -529,4 +536,8 @@ export class Flusher implements FlushContext {
     if (state !== 'closed' && lastFailure !== undefined) return lastFailure.message
     return this.laneState(lane.index)
   }
+}
+
+function closedError(): DaybookError {
+  return new DaybookError('CLOSED', 'The daybook was closed while this waited for the store.')
 }
