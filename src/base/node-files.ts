@@ -75,7 +75,7 @@ class DiskThread {
       name: `daybook-${this.#name}`,
       execArgv: [],
       // It holds no data of its own: without limits V8 would let its garbage grow first.
-      resourceLimits: { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 },
+      resourceLimits: { maxOldGenerationSizeMb: 64 },
     })
     worker.unref()
     worker.on('message', (reply: DiskReply) => this.#settle(worker, reply))
