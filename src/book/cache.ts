@@ -306,7 +306,9 @@ export class Cache<T = Record<string, unknown>> {
   async setIfAbsent(key: Key, value: T, options?: SetOptions): Promise<boolean> {
     const keyspace = this.#keyspace ?? (await this.#ready())
     const canonical = canonicalKey(keyspace.schema, key)
-    const fields = keyspace.codec.row(await this.#validate(keyspace, value), canonical)
+    const validated = this.#validate(keyspace, value)
+    const checked = validated instanceof Promise ? await validated : validated
+    const fields = keyspace.codec.row(checked, canonical)
     const modified = await this.#modify(
       keyspace,
       canonical,
@@ -340,7 +342,9 @@ export class Cache<T = Record<string, unknown>> {
     let making = this.#computing.get(canonical)
     if (making === undefined) {
       // One caller's signal ends its own wait, not the others'.
-      making = this.#make(key, make, { ...options, signal: undefined }).finally(() => this.#computing.delete(canonical))
+      making = this.#make(key, make, { ...options, signal: undefined }).finally(() =>
+        this.#computing.delete(canonical),
+      )
       this.#computing.set(canonical, making)
     }
     const made = await waitFor(making, {
@@ -597,13 +601,15 @@ export class Cache<T = Record<string, unknown>> {
     for (;;) {
       while (keyspace.isHeld(key)) await keyspace.whenFree(key)
       let result: Modified | NotNow = 'held'
-      await keyspace.withCurrent(
+      const loading = keyspace.withCurrent(
         key,
         (before, position) => {
           result = attempt(append, before, position, false)
         },
         options?.signal,
       )
+      // No wait where there is none: who comes later must not stand in line first.
+      if (loading !== undefined) await loading
       // The assignment is in a callback, which the compiler does not see.
       const outcome = result as Modified | NotNow
       if (outcome === 'held') continue
@@ -655,7 +661,7 @@ export class Cache<T = Record<string, unknown>> {
       return await writer.whenRoom({ policy, waitMs: timeoutMs, signal }, () => {
         if (failure === undefined && result === undefined && !looking) void look()
         // A value that is cached is there at once.
-        if (failure !== undefined) throw (failure).error
+        if (failure !== undefined) throw failure.error
         return result === undefined ? { done: false } : { done: true, value: result }
       })
     } finally {

@@ -123,6 +123,8 @@ export class Engine implements JournalListener {
       this.events.emit('journalFull', { reason })
     } else if (state === 'failed') {
       this.events.emit('journalFailed', { reason })
+      // Those in line learn it now.
+      this.writer.pump()
     } else if (state === 'open' && this.#fullSince !== undefined) {
       this.events.emit('journalRecovered', { fullMs: this.ports.clock.now() - this.#fullSince })
       this.#fullSince = undefined

@@ -143,12 +143,17 @@ export class Keyspace implements FlushTable {
     return undefined
   }
 
-  /** Calls `use` with the exact current value, in this turn where it is known, else once it is loaded. */
-  async withCurrent(key: string, use: Use, signal?: AbortSignal): Promise<void> {
+  /**
+   * Calls `use` with the exact current value: at once where it is known, and returns undefined then; else once it is
+   * loaded.
+   */
+  withCurrent(key: string, use: Use, signal?: AbortSignal): Promise<void> | undefined {
     const held = this.fresh(key)
     if (held === undefined) {
-      await this.loader.load(key, this.hashOf(key), this.laneOf(key), use, signal)
-    } else use(held.value, held.position)
+      return this.loader.load(key, this.hashOf(key), this.laneOf(key), use, signal)
+    }
+    use(held.value, held.position)
+    return undefined
   }
 
   /** True while any key is held: then a write asks `whenFree` first. */

@@ -91,8 +91,9 @@ class Judgement {
 
   /** Takes the unit's entries for the store, or parks the whole unit behind a dead letter of one of its keys. */
   admit(unit: Unit): boolean {
-    const behind = unit.map((entry) => this.#blockedBy(entry)).find((id) => id !== undefined)
+    // First, or two members of one key would wait for each other when their group is retried.
     this.#settleRetries(unit)
+    const behind = unit.map((entry) => this.#blockedBy(entry)).find((id) => id !== undefined)
     if (behind !== undefined) {
       this.#judge(unit, 'parked', undefined, behind)
       return false

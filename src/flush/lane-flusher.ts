@@ -71,6 +71,8 @@ export class LaneFlusher {
   #carefulMutations = carefulMutations
   /** A careful chunk that is in flight, with its entries, kept across attempts. */
   #chunk: Chunk | undefined
+  /** Letters were added for a commit whose answer never came: those that the store has not passed are decided again. */
+  #lettersInDoubt = false
   /** The batch whose rows the rate limit has let through. */
   #paid: Batch | undefined
   /** An idle lane tells the store of this position, so that the journal can be trimmed. */
@@ -274,10 +276,13 @@ export class LaneFlusher {
       chunk.verdicts = result.verdicts
       chunk.reached = reached
       // Durable before the checkpoint passes them: a crash in between decides them again, and withdraws these.
-      await context.deadLetters.add(await context.lettersOf(result.verdicts))
+      const letters = await context.lettersOf(result.verdicts)
+      this.#lettersInDoubt ||= letters.length > 0
+      await context.deadLetters.add(letters)
       await context.deadLetters.settle(result.settled, 'retried')
       await context.deadLetters.supersede(result.superseded)
       await transaction.commit(reached)
+      this.#lettersInDoubt = false
     } catch (error) {
       await transaction.rollback()
       if (context.store.classify(error).kind === 'rejected')
@@ -348,9 +353,12 @@ export class LaneFlusher {
       }))
       chunk.verdicts = verdicts
       chunk.reached = chunk.batch.to
-      await this.#context.deadLetters.add(await this.#context.lettersOf(verdicts))
+      const letters = await this.#context.lettersOf(verdicts)
+      this.#lettersInDoubt = true
+      await this.#context.deadLetters.add(letters)
       await this.#context.deadLetters.settle(chunk.batch.retries, 'retried')
       await transaction.commit(chunk.batch.to)
+      this.#lettersInDoubt = false
     } catch (second) {
       await transaction.rollback()
       throw second
@@ -366,6 +374,12 @@ export class LaneFlusher {
    */
   async #isNext(transaction: StoreTransaction, batch: Batch): Promise<boolean> {
     const { position } = transaction.checkpoint
+    if (this.#lettersInDoubt) {
+      const positions: Position[] = []
+      positions[this.lane.index] = position
+      await this.#context.deadLetters.withdrawBeyond(positions)
+      this.#lettersInDoubt = false
+    }
     if (position === batch.from) return true
     await transaction.rollback()
     const { lane } = this

@@ -73,9 +73,10 @@ function orphaned(): void {
   process.exit(1)
 }
 
-function leave(): void {
+/** The last word: what waits to be sent would be lost with the channel. */
+function leave(message: Said): void {
   process.off('disconnect', orphaned)
-  process.disconnect()
+  process.send?.(message, () => process.disconnect())
 }
 
 const {
@@ -144,13 +145,9 @@ try {
     )
   })
   process.on('SIGTERM', () => {
-    void book.close().then((closed) => {
-      say({ closed })
-      leave()
-    })
+    void book.close().then((closed) => leave({ closed }))
   })
   say({ opened: true, pid: process.pid })
 } catch (error) {
-  say({ failedToOpen: failureOf(error) })
-  leave()
+  leave({ failedToOpen: failureOf(error) })
 }

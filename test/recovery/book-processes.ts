@@ -52,7 +52,9 @@ export class BookProcess {
     this.#ledger = ledger
     child.stderr?.on('data', (text: Buffer) => (this.errors += text.toString()))
     child.on('message', (said: Said) => this.#hear(said))
-    this.exited = once(child, 'exit').then(([code, signal]) => {
+    // What it has said is heard in whole before it counts as gone.
+    const ended = Promise.all([once(child, 'exit'), once(child, 'disconnect')])
+    this.exited = ended.then(([[code, signal]]) => {
       const gone = new OrderError({
         code: 'GONE',
         message: `The process has ended. ${this.errors}`,

@@ -42,7 +42,7 @@ async function writeAndDie(
   const book = BookProcess.spawn({ ...options, death }, ledger)
   const outcome = await book
     .opened()
-    .then(() => book.write(first, 400))
+    .then(() => book.write(first, 800))
     .then(() => book.order({ do: 'close' }))
     .catch((error: { code: string }) => error)
   await book.kill()
@@ -66,7 +66,7 @@ describe('a process that is killed', () => {
     let deaths = 0
     for (const [round, of] of steps.entries()) {
       const when = moments[between(random, 0, 1) * 2] ?? 'before'
-      const death = { of, at: between(random, 6, 16), when }
+      const death = { of, at: between(random, 3, 6), when }
       if (await writeAndDie(options, death, ledger, round * 1000)) deaths++
     }
     expect(deaths).toBeGreaterThanOrEqual(steps.length / 2)

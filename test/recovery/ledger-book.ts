@@ -3,6 +3,11 @@
 import { isDaybookError, type Cache, type Daybook, type WriteOptions } from '../../src/index.ts'
 import { counterOf, noteOf, saidBy, type Said } from './operation.ts'
 
+/** A note shares the lane of its counter. */
+function counterIn(key: string): string {
+  return key.split(':')[0] ?? key
+}
+
 export class LedgerBook {
   readonly counters: Cache<{ n: number }>
   readonly notes: Cache<{ counter: string }>
@@ -16,7 +21,7 @@ export class LedgerBook {
       table: 'notes',
       key: 'id',
       maxBytes: cacheBytes,
-      routeBy: (key) => key.split(':')[0] ?? key,
+      routeBy: counterIn,
     })
   }
 

@@ -32,8 +32,14 @@ export class MemoryJournal implements Journal {
   durablePosition = 0
   /** False: groups stay undurable until `commit` or `fail`. */
   automatic = true
+  /** What `trim` was last asked for; nothing is let go of. */
+  trimmedTo = 0
+  /** Every append is a group of its own. */
+  separate = false
   /** Appends are refused as by a full disk. */
   refusing = false
+  /** Positions that were undone are not given out again. */
+  #given = 0
   #listener: JournalListener | undefined
   #groups: Group[] = []
 
@@ -46,22 +52,26 @@ export class MemoryJournal implements Journal {
     this.#listener = listener
     this.epoch++
     this.state = 'open'
+    this.#given = this.lastPosition
     return this
   }
 
   append(entries: readonly Entry[]): Commit {
     if (this.state === 'closed') throw new DaybookError('CLOSED', 'closed')
+    if (this.state === 'failed') throw new DaybookError('JOURNAL_FAILED', 'failed')
     if (this.refusing) throw new DaybookError('JOURNAL_FULL', 'full')
+    this.#given = Math.max(this.#given, this.lastPosition)
     for (const entry of entries) {
-      entry.position = ++this.lastPosition
+      entry.position = ++this.#given
       entry.bytes = 50
     }
+    this.lastPosition = this.#given
     if (this.#listener === undefined) {
       this.entries.push(...entries)
       this.durablePosition = this.lastPosition
       return { done: Promise.resolve() }
     }
-    const last = this.#groups.at(-1) ?? this.#newGroup()
+    const last = this.separate ? this.#newGroup() : (this.#groups.at(-1) ?? this.#newGroup())
     last.entries.push(...entries)
     return last.commit
   }
@@ -76,16 +86,59 @@ export class MemoryJournal implements Journal {
     }
   }
 
-  /** None of what was appended becomes durable. */
-  fail(error: unknown = new DaybookError('JOURNAL_FULL', 'no space')): void {
+  /** None of what was appended becomes durable, as on a full disk. */
+  fail(): void {
+    const error = new DaybookError('JOURNAL_FULL', 'no space')
+    this.lastPosition = this.durablePosition
     for (const group of this.#groups.splice(0)) {
       this.#listener?.undone(group.entries, error)
       group.reject(error)
     }
   }
 
+  /** A sync fails: nobody knows what of what was appended is durable. */
+  poison(): void {
+    const error = new DaybookError('JOURNAL_FAILED', 'sync failed')
+    this.state = 'failed'
+    this.#listener?.changed?.('failed', error)
+    for (const group of this.#groups.splice(0)) group.reject(error)
+  }
+
+  /** The disk is full, or has space again. */
+  setFull(full: boolean): void {
+    this.state = full ? 'full' : 'open'
+    this.refusing = full
+    const error = full ? new DaybookError('JOURNAL_FULL', 'no space') : undefined
+    this.#listener?.changed?.(this.state, error)
+  }
+
+  /** The process dies, and all that was not durable with it. */
+  crash(): void {
+    this.lastPosition = this.durablePosition
+    this.#listener = undefined
+    this.#groups = []
+    this.state = 'closed'
+  }
+
+  /** The same journal elsewhere, as far as it is durable. */
+  copy(): MemoryJournal {
+    const copy = new MemoryJournal(this.lanes)
+    copy.entries.push(...this.entries.map((entry) => ({ ...entry })))
+    copy.epoch = this.epoch
+    copy.oldestPosition = this.oldestPosition
+    copy.durablePosition = this.durablePosition
+    copy.lastPosition = this.durablePosition
+    copy.#given = this.durablePosition
+    return copy
+  }
+
   async whenDurable(position: Position): Promise<void> {
-    if (position > this.durablePosition) await this.#groups.at(-1)?.commit.done
+    if (position <= this.durablePosition) return
+    const group = this.#groups.find(({ entries }) => (entries.at(-1)?.position ?? 0) >= position)
+    if (group !== undefined) return group.commit.done
+    throw this.state === 'failed'
+      ? new DaybookError('JOURNAL_FAILED', 'failed')
+      : new DaybookError('JOURNAL_FULL', `Position ${position} was undone.`)
   }
 
   #newGroup(): Group {
@@ -120,7 +173,8 @@ export class MemoryJournal implements Journal {
     }
   }
 
-  trim(): Promise<void> {
+  trim(position: Position): Promise<void> {
+    this.trimmedTo = position
     return Promise.resolve()
   }
 
@@ -136,7 +190,7 @@ export class MemoryJournal implements Journal {
   }
 
   async close(): Promise<void> {
-    this.commit()
+    if (this.state !== 'failed') this.commit()
     this.state = 'closed'
   }
 }
