@@ -24,16 +24,21 @@ function daybook(name: string, paused: boolean): Side {
       const rows = users(keys)
       const all: Record<string, number> = {}
       for (const writers of [1, 16, 64, 256, 1024]) {
-        const measures = await closedLoop({
+        const { perSecond, p50Ms, p99Ms } = await closedLoop({
           writers,
           warmUpMs: 1000 * bed.scale,
           measureMs: 2000 * bed.scale,
           write: (number) => cache.set(String(number % keys), rows[number % keys] ?? user(number)),
         })
-        for (const [measure, value] of Object.entries(measures))
-          all[`${writers}:${measure}`] = value
+        Object.assign(all, label(`${writers} writers:`, { perSecond, p50Ms, p99Ms }))
       }
       return all
     },
   }
+}
+
+function label(prefix: string, measures: Readonly<Record<string, number | undefined>>): Measures {
+  return Object.fromEntries(
+    Object.entries(measures).map(([name, value]) => [`${prefix} ${name}`, value ?? NaN]),
+  )
 }

@@ -216,6 +216,8 @@ function describe(result: SideResult): string {
       values.length > 1 ? ` (${number(Math.min(...values))} to ${number(Math.max(...values))})` : ''
     return `${measure} ${number(median(values) ?? NaN)}${range}`
   })
+  // Few measures stand side by side, many below each other.
+  if (measures.length > 6) return [`  ${result.side}`, ...measures].join('\n    ')
   return `  ${result.side.padEnd(30)} ${measures.join('  ')}`
 }
 

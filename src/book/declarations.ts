@@ -74,7 +74,16 @@ export class Declarations {
       // Not durable: the next declaration of it writes it again.
       if (before === undefined) this.#caches.delete(cache)
       else this.#caches.set(cache, before)
-      throw error
+      const path = `${this.#directory}/caches.json`
+      throw new DaybookError(
+        'DIRECTORY_UNUSABLE',
+        `${path} cannot be written: ${reasonOf(error)}.`,
+        {
+          cause: error,
+          details: { file: path },
+          hint: 'Nothing was acknowledged; see to the disk and try again.',
+        },
+      )
     }
   }
 
