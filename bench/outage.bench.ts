@@ -5,7 +5,7 @@
  */
 
 import type { Bed, Bench, Measures } from './bench.ts'
-import { peakMegabytes, residentMegabytes } from './memory.ts'
+import { peakMegabytes, processorSeconds, residentMegabytes } from './process.ts'
 import { user } from './rows.ts'
 import { query } from './users-table.ts'
 
@@ -60,6 +60,7 @@ async function daybook(bed: Bed): Promise<Measures> {
   await bed.postgres.stop()
 
   const tenths: number[] = []
+  const processor: number[] = []
   const resident: number[] = []
   let started = 0
   let wrong = 0
@@ -69,6 +70,7 @@ async function daybook(bed: Bed): Promise<Measures> {
       const number = started++
       if (number % (mutations / 10) === 0) {
         tenths.push(performance.now())
+        processor.push(processorSeconds())
         resident.push(residentMegabytes())
       }
       const key = keyOf(number)
@@ -91,6 +93,7 @@ async function daybook(bed: Bed): Promise<Measures> {
   }
   await Promise.all(Array.from({ length: writers }, writer))
   tenths.push(performance.now())
+  processor.push(processorSeconds())
   const peakMB = peakMegabytes()
   const journalBytes = book.stats().journal.bytes
 
@@ -106,6 +109,9 @@ async function daybook(bed: Bed): Promise<Measures> {
     firstTenthPerSecond: mutations / 10 / (tenthSeconds[0] ?? NaN),
     lastTenthPerSecond: mutations / 10 / (tenthSeconds[9] ?? NaN),
     lastToFirstTenth: (tenthSeconds[0] ?? NaN) / (tenthSeconds[9] ?? NaN),
+    // Tells a machine that was busy with something else from an engine that does more for each write.
+    firstTenthCpuMicros: ((processor[1] ?? NaN) - (processor[0] ?? NaN)) / (mutations / 1e7),
+    lastTenthCpuMicros: ((processor[10] ?? NaN) - (processor[9] ?? NaN)) / (mutations / 1e7),
     peakMB,
     residentMBAtEnd: resident.at(-1) ?? NaN,
     journalMB: journalBytes / 1e6,

@@ -5,7 +5,7 @@
 
 import { assertRows, writeBacklog } from './backlog.ts'
 import type { Bed, Bench, Measures } from './bench.ts'
-import { peakMegabytes } from './memory.ts'
+import { peakMegabytes } from './process.ts'
 import { users } from './rows.ts'
 import { countUsersInSqlite } from './users-table.ts'
 
