@@ -26,7 +26,10 @@ export default tseslint.config(
     },
   },
   { files: ['**/*.js'], extends: [tseslint.configs.disableTypeChecked] },
-  { files: ['src/cli/**', 'bench/**', 'examples/**'], rules: { 'no-console': 'off' } },
+  {
+    files: ['src/cli/**', 'bench/**', 'examples/**', 'simulation/**', 'torture/**', 'fuzz/**'],
+    rules: { 'no-console': 'off' },
+  },
   {
     // Time, chance, files and sockets reach the engine through ports, so that a simulation runs the same code.
     files: ['src/mutation/**', 'src/journal/**', 'src/tier/**', 'src/flush/**', 'src/book/**'],
@@ -41,6 +44,7 @@ export default tseslint.config(
       'no-restricted-properties': [
         'error',
         { object: 'Date', property: 'now', message: 'Use the Clock port.' },
+        { object: 'AbortSignal', property: 'timeout', message: 'Use the Clock port.' },
         { object: 'Math', property: 'random', message: 'Use the Random port.' },
       ],
       'no-restricted-imports': [

@@ -57,6 +57,29 @@ export function waitFor<T>(promise: Promise<T>, limits: WaitLimits): Promise<T> 
   })
 }
 
+/**
+ * Hands `work` a signal that is aborted after `timeoutMs` by the clock, or with `signal`. It is `work` that ends then:
+ * how is its own business.
+ */
+export async function withSignal<T>(
+  { clock, timeoutMs, signal }: Pick<WaitLimits, 'clock' | 'signal'> & { timeoutMs: number },
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const abort = new AbortController()
+  const onAbort = (): void => abort.abort(signal?.reason)
+  const timer = clock.setTimer(timeoutMs, () =>
+    abort.abort(new DOMException(`It took longer than ${timeoutMs} ms.`, 'TimeoutError')),
+  )
+  signal?.addEventListener('abort', onAbort)
+  if (signal?.aborted === true) onAbort()
+  try {
+    return await work(abort.signal)
+  } finally {
+    timer.cancel()
+    signal?.removeEventListener('abort', onAbort)
+  }
+}
+
 /** What every wait throws when its signal is aborted. */
 export function abortedError(
   what: string,

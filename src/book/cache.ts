@@ -6,7 +6,7 @@
  * journal and will be applied) or 'dead-lettered'. Reads see every acknowledged write at once.
  */
 
-import { waitFor } from '../base/deadline.ts'
+import { waitFor, withSignal } from '../base/deadline.ts'
 import { DaybookError, isDaybookError } from '../base/errors.ts'
 import type { Commit } from '../journal/journal.ts'
 import { deletion } from '../mutation/coalesce.ts'
@@ -371,16 +371,20 @@ export class Cache<T = Record<string, unknown>> {
     const keyspace = await this.#ready()
     const pending = await this.#pendingKeys(keyspace)
     for (const [key, exists] of pending) if (exists) yield key
-    const { store } = this.#engine
+    const { store, ports } = this.#engine
+    const limits = {
+      clock: ports.clock,
+      timeoutMs: this.#engine.options.loadTimeoutMs,
+      signal: options?.signal,
+    }
     const pageKeys = 1000
     let after: string | undefined
     for (;;) {
-      const signal = options?.signal ?? AbortSignal.timeout(this.#engine.options.loadTimeoutMs)
-      const page = await store
-        .keys(keyspace.schema, this.name, after, pageKeys, { signal })
-        .catch((error: unknown) => {
-          throw storeError(store, error)
-        })
+      const page = await withSignal(limits, (signal) =>
+        store.keys(keyspace.schema, this.name, after, pageKeys, { signal }),
+      ).catch((error: unknown) => {
+        throw storeError(store, error)
+      })
       for (const key of page) if (!pending.has(key)) yield key
       if (page.length < pageKeys) return
       after = page.at(-1)

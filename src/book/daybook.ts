@@ -2,7 +2,7 @@
  * The book: all caches of one journal and one store, and what concerns them together.
  */
 
-import { waitFor } from '../base/deadline.ts'
+import { waitFor, withSignal } from '../base/deadline.ts'
 import { DaybookError, isDaybookError, reasonOf } from '../base/errors.ts'
 import type { EventName, Listener } from '../observe/events.ts'
 import type { BookState, BookStats } from '../observe/stats.ts'
@@ -320,9 +320,9 @@ export class Daybook {
     this.#refuseClosed()
     const { table, key, columns, rest } = options
     this.#refuseRebinding(name, options)
-    const schema = await store.describe(
-      { cache: name, table, key, columns, rest },
-      { signal: AbortSignal.timeout(book.loadTimeoutMs) },
+    const schema = await withSignal(
+      { clock: ports.clock, timeoutMs: book.loadTimeoutMs },
+      (signal) => store.describe({ cache: name, table, key, columns, rest }, { signal }),
     )
     const keyspace = new Keyspace(name, options, schema, journal.lanes, {
       clock: ports.clock,

@@ -4,6 +4,7 @@
  */
 
 import type { Timer } from '../base/clock.ts'
+import { withSignal } from '../base/deadline.ts'
 import { reasonOf } from '../base/errors.ts'
 import { deletion } from '../mutation/coalesce.ts'
 import type { Position } from '../mutation/mutation.ts'
@@ -54,15 +55,18 @@ export class ExpirySweep {
   async #sweep(): Promise<void> {
     const { store, ports, flusher, journal } = this.#engine
     const { name } = this.#keyspace
-    const signal = AbortSignal.any([
-      this.#abort.signal,
-      AbortSignal.timeout(this.#engine.options.loadTimeoutMs),
-    ])
+    const limits = {
+      clock: ports.clock,
+      timeoutMs: this.#engine.options.loadTimeoutMs,
+      signal: this.#abort.signal,
+    }
     // What is written from here on stays visible, also where it is in the store before the answer is here.
     const before = flusher.lanes.map(({ checkpoint, rebuilds }) => ({ checkpoint, rebuilds }))
     const releases = flusher.lanes.map((lane) => lane.retain())
     try {
-      const keys = await store.expired(name, ports.clock.wallTime(), keysPerSweep, { signal })
+      const keys = await withSignal(limits, (signal) =>
+        store.expired(name, ports.clock.wallTime(), keysPerSweep, { signal }),
+      )
       if (journal.lastPosition > journal.durablePosition)
         await journal.whenDurable(journal.lastPosition)
       this.#delete(keys, before)

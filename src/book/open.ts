@@ -8,7 +8,7 @@
  * 5. index what is pending, and only then serve.
  */
 
-import { waitFor } from '../base/deadline.ts'
+import { waitFor, withSignal } from '../base/deadline.ts'
 import { DaybookError, isDaybookError, reasonOf } from '../base/errors.ts'
 import { silentLogger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
@@ -213,9 +213,9 @@ async function describeKnown(engine: Engine, declarations: Declarations): Promis
   for (const [cache, declaration] of declarations.entries()) {
     const { table, key, columns, rest } = declaration
     try {
-      const schema = await store.describe(
-        { cache, table, key, columns, rest },
-        { signal: AbortSignal.timeout(options.loadTimeoutMs) },
+      const schema = await withSignal(
+        { clock: ports.clock, timeoutMs: options.loadTimeoutMs },
+        (signal) => store.describe({ cache, table, key, columns, rest }, { signal }),
       )
       const rejection = readCacheOptions(cache, { onRejected: declaration.rejection }).rejection
       tables.set(cache, {

@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 
 import { expect, test } from 'vitest'
 
-import { Deferred, waitFor, Wake } from '../../src/base/deadline.ts'
+import { Deferred, waitFor, Wake, withSignal } from '../../src/base/deadline.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { settled } from '../support/settled.ts'
 
@@ -81,6 +81,44 @@ test('a signal alone is enough', async () => {
   expect(clock.armed).toBe(0)
   controller.abort()
   await expect(wait).rejects.toMatchObject({ code: 'ABORTED' })
+})
+
+/** Ends with its signal, as a driver's call does. */
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const end = (): void => reject(signal.reason as Error)
+    if (signal.aborted) end()
+    else signal.addEventListener('abort', end)
+  })
+}
+
+test('the signal that work is given is aborted at the deadline, with a reason that says so', async () => {
+  const clock = new ManualClock()
+  const working = withSignal({ clock, timeoutMs: 100 }, untilAborted)
+  const outcome = expect(working).rejects.toMatchObject({ name: 'TimeoutError' })
+  await clock.advance(100)
+  await outcome
+  expect(clock.armed).toBe(0)
+})
+
+test('the signal that work is given is aborted with the caller’s, also one that was aborted before', async () => {
+  const clock = new ManualClock()
+  const abort = new AbortController()
+  const limits = { clock, timeoutMs: 100, signal: abort.signal }
+  const working = withSignal(limits, untilAborted)
+  abort.abort(new Error('enough'))
+  await expect(working).rejects.toThrow('enough')
+  await expect(withSignal(limits, untilAborted)).rejects.toThrow('enough')
+  expect(clock.armed).toBe(0)
+  expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0)
+})
+
+test('work that ends in time leaves no timer and no listener behind', async () => {
+  const clock = new ManualClock()
+  const { signal } = new AbortController()
+  expect(await withSignal({ clock, timeoutMs: 100, signal }, async () => 7)).toBe(7)
+  expect(clock.armed).toBe(0)
+  expect(getEventListeners(signal, 'abort')).toHaveLength(0)
 })
 
 test('a deferred promise is settled from outside', async () => {
