@@ -3,12 +3,14 @@
 export { openDaybook } from './open-daybook.ts'
 export { Daybook, type CloseReport, type Outcome, type WaitOptions } from './book/daybook.ts'
 export type { BatchWrites } from './book/atomic-batch.ts'
+export type { PendingFilter, PendingMutation, PendingPage } from './book/pending.ts'
 export {
   Cache,
   type CacheStatus,
   type IncrementOptions,
   type Increments,
   type Key,
+  type KeyInspection,
   type KeyStatus,
   type ReadOptions,
   type Receipt,
@@ -22,6 +24,7 @@ export type {
   Durability,
   FlushOptions,
   JournalOptions,
+  LiveOptions,
   PressureOptions,
   PressurePolicy,
 } from './book/options.ts'

@@ -80,6 +80,16 @@ export interface KeyStatus {
   readonly deadLetters: readonly string[]
 }
 
+/** The places where something is known of a key, side by side. */
+export interface KeyInspection<T> extends KeyStatus {
+  /** The cached value (undefined: that there is none); undefined where nothing is cached. */
+  readonly held: { readonly value: T | undefined; readonly position: Position } | undefined
+  /** All that is pending as one mutation, as it will reach the store; undefined where nothing is pending. */
+  readonly mutation: Mutation | undefined
+  /** The store's own row of just now (undefined: there is none), or why it cannot be read. */
+  readonly stored: { readonly value: T | undefined } | { readonly failure: DaybookError }
+}
+
 export interface CacheStatus {
   readonly cache: string
   readonly table: string
@@ -429,7 +439,53 @@ export class Cache<T = Record<string, unknown>> {
     }
   }
 
+  /**
+   * What the tier, the journal and the store each have of a key. They are looked at one after the other, so what is
+   * flushed meanwhile may be in two of them. Changes nothing, and does not count as a use.
+   */
+  async inspect(key: Key, options?: ReadOptions): Promise<KeyInspection<T>> {
+    const status = await this.status(key)
+    const keyspace = await this.#ready()
+    const canonical = status.key
+    const fresh = keyspace.fresh(canonical)
+    const held = fresh !== undefined && (await this.#durable(fresh.position)) ? fresh : undefined
+    const lane = this.#engine.flusher.lanes[status.lane]
+    const { blank } = keyspace.schema
+    const hash = keyspace.hashOf(canonical)
+    const pending = lane?.pendingOf(this.name, canonical, hash, lane.checkpoint)
+    const mutation =
+      pending === undefined
+        ? undefined
+        : await lane?.coalesced(pending, this.name, canonical, blank)
+    const value = (fields: Fields | undefined): T | undefined =>
+      fields === undefined ? undefined : this.#unwrap(keyspace, fields)
+    return {
+      ...status,
+      held: held === undefined ? undefined : { value: value(held.value), position: held.position },
+      mutation,
+      stored: await this.#stored(keyspace, canonical, options).then(
+        (row) => ({ value: value(row) }),
+        (error: unknown) => ({ failure: storeError(this.#engine.store, error) }),
+      ),
+    }
+  }
+
   // ── Inside ──
+
+  /** The store's row, whatever is pending. */
+  async #stored(
+    keyspace: Keyspace,
+    key: string,
+    options: ReadOptions | undefined,
+  ): Promise<Fields | undefined> {
+    const { store, ports, options: book } = this.#engine
+    const limits = { clock: ports.clock, timeoutMs: book.loadTimeoutMs, signal: options?.signal }
+    const loading = withSignal(limits, (signal) =>
+      store.load(keyspace.schema, this.name, [key], { signal }),
+    )
+    const { rows } = await waitFor(loading, { ...limits, what: 'Reading the row' })
+    return rows[0]
+  }
 
   async #ready(): Promise<Keyspace> {
     if (this.#closed) throw new DaybookError('CLOSED', 'The daybook is closed.')

@@ -13,8 +13,18 @@ import type { Declarations } from './declarations.ts'
 import type { Engine } from './engine.ts'
 import { ExpirySweep } from './expiry-sweep.ts'
 import { Keyspace } from './keyspace.ts'
-import { readCacheOptions, type CacheOptions, type ResolvedCacheOptions } from './options.ts'
+import {
+  changedOptions,
+  flusherOptions,
+  readCacheOptions,
+  type CacheOptions,
+  type LiveOptions,
+  type ResolvedBookOptions,
+  type ResolvedCacheOptions,
+} from './options.ts'
+import { pendingPage, type PendingFilter, type PendingPage } from './pending.ts'
 import { storeError } from './store-error.ts'
+import { Turn } from './turn.ts'
 
 export interface WaitOptions {
   /** Default: no deadline but the signal. */
@@ -156,6 +166,31 @@ export class Daybook {
     this.#engine.flusher.resume()
   }
 
+  /** Every option that is in force, defaults filled in. */
+  get options(): Omit<ResolvedBookOptions, 'store' | 'logger'> {
+    const { store: _store, logger: _logger, ...options } = this.#engine.options
+    return options
+  }
+
+  /** Changes options while it is open. Throws INVALID_OPTION for those that cannot change; then none has. */
+  configure(changes: LiveOptions): void {
+    this.#refuseClosed()
+    this.#engine.options = changedOptions(this.#engine.options, changes)
+    this.#engine.flusher.configure(flusherOptions(this.#engine.options))
+  }
+
+  /**
+   * What is acknowledged and not in the store yet: a page of single mutations, lane by lane, oldest first. `next` in the
+   * result is the cursor for the page after it; a page may be empty and not the last one, where the filter passes little.
+   */
+  async pending(
+    filter: PendingFilter = {},
+    page: { readonly after?: string | undefined; readonly limit?: number | undefined } = {},
+  ): Promise<PendingPage> {
+    this.#refuseClosed()
+    return pendingPage(this.#engine, filter, { after: page.after, limit: page.limit ?? 100 })
+  }
+
   /** Calls `listener` at each event; returns what takes it off again. */
   on<Name extends EventName>(name: Name, listener: Listener<Name>): () => void {
     return this.#engine.events.on(name, listener)
@@ -163,7 +198,7 @@ export class Daybook {
 
   /** Figures of this moment; counters since it was opened. */
   stats(): BookStats {
-    const { flusher, journal, deadLetters } = this.#engine
+    const { flusher, journal, deadLetters, options } = this.#engine
     const { lanes } = flusher
     const keyspaces = [...this.#engine.keyspaces.values()]
     const sum = <Item>(items: readonly Item[], of: (item: Item) => number): number =>
@@ -180,6 +215,7 @@ export class Daybook {
     }))
     return {
       state: this.#state(),
+      acknowledged: this.#engine.acknowledged,
       pending: {
         mutations: flusher.pendingMutations,
         keys: sum(lanes, (lane) => lane.keys),
@@ -203,7 +239,13 @@ export class Daybook {
       journal: journal.stats(),
       retries: flusher.retries,
       breaker: flusher.breaker.snapshot,
+      pressure: { state: this.#engine.pressure, waitingWrites: this.#engine.writer.waiting },
       deadLetters: { count: deadLetters.count, bytes: deadLetters.bytes },
+      limits: {
+        memoryBytes: options.pressure.memoryBytes,
+        journalBytes: options.journal.maxBytes,
+        deadLetterBytes: options.deadLetterBytes,
+      },
       cache: {
         hits,
         misses,
@@ -227,6 +269,11 @@ export class Daybook {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** What the commands of a server are made of. @internal */
+  turn(): Turn {
+    return new Turn(this.#engine)
   }
 
   /** Runs before anything else is closed. @internal */

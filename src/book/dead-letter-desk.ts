@@ -55,6 +55,11 @@ export class DeadLetterDesk {
     return this.#engine.deadLetters.count
   }
 
+  /** How many fit the filter. */
+  matching(filter: DeadLetterFilter = {}): number {
+    return this.#engine.deadLetters.matching(filter)
+  }
+
   /** A page, by position; `next` in the result is the cursor for the page after it. Default limit 100. */
   async list(
     filter: DeadLetterFilter = {},

@@ -30,7 +30,8 @@ export interface WriteLimits {
 
 export class Engine implements JournalListener {
   readonly ports: Ports
-  readonly options: ResolvedBookOptions
+  /** Replaced as a whole where some of it changes while the book is open. */
+  options: ResolvedBookOptions
   readonly store: Store
   readonly events: Events
   readonly writer: Writer
@@ -43,6 +44,8 @@ export class Engine implements JournalListener {
   #deadLetters: DeadLetters | undefined
   #fullSince: number | undefined
   #pressure: PressureState = 'none'
+  /** Mutations that have become durable. */
+  acknowledged = 0
 
   constructor(ports: Ports, options: ResolvedBookOptions, store: Store, events: Events) {
     this.ports = ports
@@ -80,10 +83,14 @@ export class Engine implements JournalListener {
     return part
   }
 
+  get pressure(): PressureState {
+    if (this.writer.waiting > 0) return 'limit'
+    return this.#flusher?.spilling === true ? 'spilling' : 'none'
+  }
+
   /** Says so where the pressure is another than the last time. */
   notePressure(): void {
-    const spilling = this.#flusher?.spilling === true
-    const state = this.writer.waiting > 0 ? 'limit' : spilling ? 'spilling' : 'none'
+    const state = this.pressure
     if (state === this.#pressure) return
     this.#pressure = state
     this.events.emit('pressure', {
@@ -96,6 +103,7 @@ export class Engine implements JournalListener {
   // ── JournalListener ──
 
   durable(entries: readonly Entry[]): void {
+    this.acknowledged += entries.length
     this.flusher.add(entries)
     if (this.writer.waiting > 0) this.ports.clock.defer(() => this.writer.pump())
     diagnostics.commit.publish(() => ({

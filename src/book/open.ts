@@ -23,7 +23,12 @@ import { Daybook } from './daybook.ts'
 import { Declarations } from './declarations.ts'
 import { Engine } from './engine.ts'
 import { withLocalCheckpoints } from './local-checkpoints.ts'
-import { readBookOptions, readCacheOptions, type DaybookOptions } from './options.ts'
+import {
+  flusherOptions,
+  readBookOptions,
+  readCacheOptions,
+  type DaybookOptions,
+} from './options.ts'
 import { failureError, storeError } from './store-error.ts'
 
 /** Journals other than local files fit in here. */
@@ -91,11 +96,7 @@ export async function openBook(
       checkpoints: claimed.positions,
       onPressure: () => engine.notePressure(),
       forget: (cache, key) => engine.keyspaces.get(cache)?.forget(key),
-      options: {
-        ...options.flush,
-        memoryBytes: options.pressure.memoryBytes,
-        stallMs: options.stallMs,
-      },
+      options: flusherOptions(options),
     })
     engine.use({ flusher })
     // What is written from here on would end in a journal that nobody reads any more.

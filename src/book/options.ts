@@ -8,6 +8,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { DaybookError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { readOptions, type OptionTable } from '../base/options.ts'
+import type { FlusherOptions } from '../flush/flusher.ts'
 import type { Store } from '../store/store.ts'
 
 /** How far a write has come when its promise resolves. */
@@ -364,13 +365,7 @@ export function readBookOptions(given: DaybookOptions) {
     journal: readOptions('journal', journal, journalTable),
     pressure: readOptions('pressure', pressure, pressureTable),
   }
-  contradiction(
-    options.flush.retryBaseMs > options.flush.retryMaxMs,
-    'flush.retryBaseMs',
-    options.flush.retryBaseMs,
-    'flush.retryMaxMs',
-    options.flush.retryMaxMs,
-  )
+  refuseRetryLimits(options.flush)
   contradiction(
     options.journal.segmentBytes * 2 > options.journal.maxBytes,
     'journal.segmentBytes (twice)',
@@ -388,7 +383,65 @@ export function readBookOptions(given: DaybookOptions) {
   return options
 }
 
+function refuseRetryLimits({ retryBaseMs, retryMaxMs }: RetryBounds): void {
+  const is = retryBaseMs > retryMaxMs
+  contradiction(is, 'flush.retryBaseMs', retryBaseMs, 'flush.retryMaxMs', retryMaxMs)
+}
+
+interface RetryBounds {
+  readonly retryBaseMs: number
+  readonly retryMaxMs: number
+}
+
 export type ResolvedBookOptions = ReturnType<typeof readBookOptions>
+
+/** What can change while a book is open. What is left out stays as it is. */
+export interface LiveOptions {
+  readonly flush?: Omit<FlushOptions, 'maxRowsPerSecond'> & {
+    /** null: no limit. */
+    readonly maxRowsPerSecond?: number | null
+  }
+  readonly pressure?: PressureOptions
+  readonly stallMs?: number
+  readonly drainTimeoutMs?: number
+}
+
+export function flusherOptions({ flush, pressure, stallMs }: ResolvedBookOptions): FlusherOptions {
+  return { ...flush, memoryBytes: pressure.memoryBytes, stallMs }
+}
+
+const liveTable = {
+  flush: bookTable.flush,
+  pressure: bookTable.pressure,
+  stallMs: bookTable.stallMs,
+  drainTimeoutMs: bookTable.drainTimeoutMs,
+} as const satisfies OptionTable
+
+/** `current` with `changes`. Throws INVALID_OPTION, also for what cannot change while the book is open. */
+export function changedOptions(
+  current: ResolvedBookOptions,
+  changes: LiveOptions,
+): ResolvedBookOptions {
+  const { flush, pressure, stallMs, drainTimeoutMs } = current
+  const live = readOptions('', laidOver({ stallMs, drainTimeoutMs }, changes), liveTable)
+  const changed = {
+    ...current,
+    ...live,
+    flush: readOptions('flush', laidOver(flush, live.flush), flushTable),
+    pressure: readOptions('pressure', laidOver(pressure, live.pressure), pressureTable),
+  }
+  refuseRetryLimits(changed.flush)
+  return changed
+}
+
+/** undefined leaves a value as it is, null gives it its default. */
+function laidOver(values: object, changes: object | undefined): object {
+  const given = Object.entries(changes ?? {}).filter(([, value]) => value !== undefined)
+  return {
+    ...values,
+    ...Object.fromEntries(given.map(([name, value]) => [name, value ?? undefined])),
+  }
+}
 
 /** A cache's options with every default filled in, without the parts that only the types know. */
 export interface ResolvedCacheOptions {

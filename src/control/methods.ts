@@ -124,6 +124,8 @@ function filterOf(params: Params): DeadLetterFilter {
     key: optional(params, 'key', isText),
     keyPrefix: optional(params, 'keyPrefix', isText),
     code: optional(params, 'code', isText),
+    message: optional(params, 'message', isText),
+    text: optional(params, 'text', isText),
     reason: optional(params, 'reason', isReason),
     sinceMs: optional(params, 'sinceMs', isTime),
     untilMs: optional(params, 'untilMs', isTime),

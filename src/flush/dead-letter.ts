@@ -51,6 +51,10 @@ export interface DeadLetterFilter {
   readonly keyPrefix?: string | undefined
   /** The failure's code. */
   readonly code?: string | undefined
+  /** The failure's message, whole: with `cache` and `code` one group of letters that failed alike. */
+  readonly message?: string | undefined
+  /** Occurs in the key or in the failure's message; upper and lower case are the same. */
+  readonly text?: string | undefined
   readonly reason?: 'rejected' | 'parked' | undefined
   /** By `deadAtMs`, both ends included. */
   readonly sinceMs?: number | undefined

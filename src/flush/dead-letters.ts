@@ -185,6 +185,11 @@ export class DeadLetters {
     })
   }
 
+  /** How many fit. */
+  matching(filter: DeadLetterFilter): number {
+    return this.#index.matching(filter)
+  }
+
   /** Letters that failed alike, the most frequent first. */
   groups(): DeadLetterGroup[] {
     return this.#index.groups()

@@ -54,6 +54,7 @@ export interface FlusherParts {
   readonly forget: (cache: string, key: string) => void
   /** Batches have left memory, or none are out of it any more. */
   readonly onPressure: () => void
+  /** To begin with: see `configure`. */
   readonly options: FlusherOptions
 }
 
@@ -66,7 +67,7 @@ export class Flusher implements FlushContext {
   readonly rateLimit: RateLimit
   readonly deadLetters: DeadLetters
   readonly tables: FlushTables
-  readonly retry: RetryLimits
+  readonly retry: { -readonly [Name in keyof RetryLimits]: RetryLimits[Name] }
   readonly batchKeys = new Histogram()
   readonly batchMs = new Histogram()
   /** Since it was opened. */
@@ -78,6 +79,7 @@ export class Flusher implements FlushContext {
   haltedBy: StoreFailure | undefined
   fencedBy: unknown
   readonly #parts: FlusherParts
+  #options: FlusherOptions
   readonly #flushers: LaneFlusher[]
   readonly #waiters: Waiter[][]
   #paused = false
@@ -96,6 +98,7 @@ export class Flusher implements FlushContext {
   constructor(parts: FlusherParts) {
     const { ports, options } = parts
     this.#parts = parts
+    this.#options = options
     this.clock = ports.clock
     this.random = ports.random
     this.store = parts.store
@@ -178,10 +181,10 @@ export class Flusher implements FlushContext {
    * What comes next joins them in the journal, so a store that is away for long costs no more memory than this.
    */
   #keepBudget(): void {
-    let excess = -this.#parts.options.memoryBytes
+    let excess = -this.#options.memoryBytes
     for (const lane of this.lanes) excess += lane.memoryBytes
     if (excess <= 0) return
-    excess += this.#parts.options.memoryBytes / 2
+    excess += this.#options.memoryBytes / 2
     while (excess > 0) {
       let fullest = this.lanes[0] as Lane
       for (const lane of this.lanes)
@@ -279,6 +282,18 @@ export class Flusher implements FlushContext {
     this.#paused = false
     this.haltedBy = undefined
     for (const flusher of this.#flushers) flusher.retryNow()
+  }
+
+  /** From now on these are in force. */
+  configure(options: FlusherOptions): void {
+    this.#options = options
+    this.retry.baseMs = options.retryBaseMs
+    this.retry.maxMs = options.retryMaxMs
+    this.rateLimit.change(options.maxRowsPerSecond)
+    for (const lane of this.lanes) lane.limits = options
+    this.#keepBudget()
+    // What was to linger may be due now.
+    for (const flusher of this.#flushers) flusher.wake()
   }
 
   /** A cache was declared: lanes that wait for it go on. */
@@ -511,7 +526,7 @@ export class Flusher implements FlushContext {
 
   /** Speaks up when something is due and nothing moves, whatever the reason. */
   #watch(): void {
-    const { stallMs } = this.#parts.options
+    const { stallMs } = this.#options
     this.#watchdog = this.clock.setTimer(stallMs / 4, () => {
       this.#watch()
       for (const lane of this.lanes) {

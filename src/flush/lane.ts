@@ -18,7 +18,7 @@ import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/clock.ts'
 import { DaybookError } from '../base/errors.ts'
 import type { Journal } from '../journal/journal.ts'
-import { applyMutation, isDeterminate } from '../mutation/coalesce.ts'
+import { applyMutation, coalesce, isDeterminate } from '../mutation/coalesce.ts'
 import type { Entry, Fields, Mutation, Position } from '../mutation/mutation.ts'
 import { Batch, type PendingRow } from './batch.ts'
 import type { FlushTables } from './flush-table.ts'
@@ -94,6 +94,8 @@ export class Lane {
   mutations = 0
   /** Bytes of batches in memory, those in flight and retired included. */
   memoryBytes = 0
+  /** May change at any time. */
+  limits: LaneLimits
   /** Grows with each rebuild: a read that began before one may have missed what lies between. */
   rebuilds = 0
   /** Reads under way, by the checkpoint that they began at: they may still need batches that are committed since. */
@@ -109,7 +111,6 @@ export class Lane {
   readonly #clock: Clock
   readonly #journal: () => Journal
   readonly #tables: FlushTables
-  readonly #limits: LaneLimits
 
   constructor(
     index: number,
@@ -122,7 +123,7 @@ export class Lane {
     this.#clock = parts.clock
     this.#journal = parts.journal
     this.#tables = parts.tables
-    this.#limits = parts.limits
+    this.limits = parts.limits
   }
 
   get empty(): boolean {
@@ -169,7 +170,7 @@ export class Lane {
   /** When the flusher should take the next batch: at once for a sealed one, else by the first mutation's age. */
   get dueAt(): number {
     if (this.#flushing !== undefined || this.#queue.length > 0) return 0
-    return this.#open === undefined ? Infinity : this.#open.startedAt + this.#limits.delayMs
+    return this.#open === undefined ? Infinity : this.#open.startedAt + this.limits.delayMs
   }
 
   /** Nothing at or below `position` is pending here. */
@@ -197,7 +198,7 @@ export class Lane {
     this.lastPosition = entry.position
     this.mutations++
     if (
-      (open.keys >= this.#limits.maxKeys || open.bytes >= this.#limits.maxBytes) &&
+      (open.keys >= this.limits.maxKeys || open.bytes >= this.limits.maxBytes) &&
       !entry.continues
     ) {
       this.#queue.push(open)
@@ -371,6 +372,29 @@ export class Lane {
     return value
   }
 
+  /** Pending pieces as one mutation, reading from the journal what is not in memory; undefined where there is none. */
+  async coalesced(
+    pending: PendingPieces,
+    cache: string,
+    key: string,
+    blank: Fields,
+  ): Promise<Mutation | undefined> {
+    let whole: Mutation | undefined
+    const add = (mutation: Mutation): void => {
+      whole = whole === undefined ? mutation : coalesce(whole, mutation, blank)
+    }
+    for (const piece of pending.pieces) {
+      if ('mutation' in piece) add(piece.mutation)
+      else {
+        for (const entry of await this.#journal().find(piece.positions)) {
+          // Another key may have the same hash.
+          if (entry.cache === cache && entry.key === key) add(entry.mutation)
+        }
+      }
+    }
+    return whole
+  }
+
   /**
    * While a reader holds this, batches that are committed beyond the checkpoint of now stay visible to `pendingOf`. Call
    * the result once.
@@ -496,8 +520,8 @@ export class Lane {
       batch.add(entry, table.schema.blank)
       options.keep?.push(entry)
       const limit =
-        batch.keys >= this.#limits.maxKeys ||
-        batch.bytes >= this.#limits.maxBytes ||
+        batch.keys >= this.limits.maxKeys ||
+        batch.bytes >= this.limits.maxBytes ||
         batch.mutations >= maxMutations ||
         batch.to >= upTo
       full = limit && !batch.inGroup

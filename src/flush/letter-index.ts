@@ -79,6 +79,13 @@ export class LetterIndex {
     return [...groups.values()].sort((a, b) => b.count - a.count)
   }
 
+  /** How many pass. */
+  matching(filter: DeadLetterFilter): number {
+    let count = 0
+    for (const slot of this.#slots.values()) if (passes(slot, filter)) count++
+    return count
+  }
+
   /** Those of the ids that are there, each once. */
   known(ids: readonly string[]): Slot[] {
     const slots = new Set<Slot>()
@@ -204,10 +211,17 @@ function passes(slot: Slot, filter: DeadLetterFilter): boolean {
     (filter.key === undefined || slot.key === filter.key) &&
     (filter.keyPrefix === undefined || slot.key.startsWith(filter.keyPrefix)) &&
     (filter.code === undefined || slot.code === filter.code) &&
+    (filter.message === undefined || slot.message === filter.message) &&
+    (filter.text === undefined || mentions(slot, filter.text)) &&
     (filter.reason === undefined || slot.reason === filter.reason) &&
     (filter.sinceMs === undefined || slot.deadAtMs >= filter.sinceMs) &&
     (filter.untilMs === undefined || slot.deadAtMs <= filter.untilMs)
   )
+}
+
+function mentions({ key, message }: Slot, text: string): boolean {
+  const wanted = text.toLowerCase()
+  return key.toLowerCase().includes(wanted) || message.toLowerCase().includes(wanted)
 }
 
 function cursorPosition(after: string): Position {

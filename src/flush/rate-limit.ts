@@ -9,7 +9,7 @@
 import type { Clock } from '../base/clock.ts'
 
 export class RateLimit {
-  readonly #rowsPerMs: number
+  #rowsPerMs: number
   readonly #clock: Clock
   /** When all rows let through so far are paid for. */
   #paidAt = -Infinity
@@ -18,6 +18,11 @@ export class RateLimit {
   constructor(rowsPerSecond: number | undefined, clock: Clock) {
     this.#rowsPerMs = (rowsPerSecond ?? Infinity) / 1000
     this.#clock = clock
+  }
+
+  /** undefined: no limit. What was let through before stays paid for at the old rate. */
+  change(rowsPerSecond: number | undefined): void {
+    this.#rowsPerMs = (rowsPerSecond ?? Infinity) / 1000
   }
 
   /** Books `rows`, and returns how long the caller has to wait before it sends them: 0 or more. */

@@ -6,6 +6,7 @@ import type { Position } from '../mutation/mutation.ts'
 import type { BreakerSnapshot } from '../flush/breaker.ts'
 import type { LaneState } from '../flush/lane-flusher.ts'
 import type { JournalStats } from '../journal/journal.ts'
+import type { PressureState } from './events.ts'
 import type { Summary } from './histogram.ts'
 
 export type BookState = 'open' | 'paused' | 'halted' | 'fenced' | 'closing' | 'closed'
@@ -26,6 +27,8 @@ export interface LaneStats {
 
 export interface BookStats {
   readonly state: BookState
+  /** Mutations that have become durable in the journal. */
+  readonly acknowledged: number
   readonly pending: {
     readonly mutations: number
     /** An upper bound: a key counts once per batch that has it. */
@@ -60,7 +63,22 @@ export interface BookStats {
   /** Attempts after the first. */
   readonly retries: number
   readonly breaker: BreakerSnapshot
+  readonly pressure: {
+    /** See `events.ts`. */
+    readonly state: PressureState
+    /** Writes that stand in line for room. */
+    readonly waitingWrites: number
+  }
   readonly deadLetters: { readonly count: number; readonly bytes: number }
+  /** What the budgets allow. */
+  readonly limits: {
+    /** Of `pending.memoryBytes`. */
+    readonly memoryBytes: number
+    /** Of `journal.bytes`. */
+    readonly journalBytes: number
+    /** Of `deadLetters.bytes`. */
+    readonly deadLetterBytes: number
+  }
   readonly cache: {
     readonly hits: number
     readonly misses: number

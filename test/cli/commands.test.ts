@@ -33,6 +33,7 @@ afterEach(async () => {
 const noSummary = { count: 0, p50: 0, p90: 0, p99: 0, max: 0, mean: 0 }
 const figures: BookStats = {
   state: 'open',
+  acknowledged: 107,
   pending: { mutations: 1240, keys: 96, bytes: 18_000, memoryBytes: 18_000, spilledMutations: 0 },
   lagMs: 212,
   lanes: [
@@ -58,7 +59,9 @@ const figures: BookStats = {
     nextProbeInMs: undefined,
     lastFailure: undefined,
   },
+  pressure: { state: 'none', waitingWrites: 0 },
   deadLetters: { count: 0, bytes: 0 },
+  limits: { memoryBytes: 16_384, journalBytes: 65_536, deadLetterBytes: 4096 },
   cache: { hits: 99, misses: 1, ratio: 0.99, entries: 96, bytes: 1000, loads: 1, negativeHits: 0 },
 }
 

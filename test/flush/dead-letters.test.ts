@@ -176,7 +176,7 @@ test('letters that would not all fit are refused together, and fit once others a
   expect(await ids(small)).toEqual(['0-2', '0-3'])
 })
 
-test('filters select by cache, key, prefix, code, reason and time, and combine', async () => {
+test('filters select by cache, key, prefix, failure, text, reason and time, and combine', async () => {
   const letters = await open(new FakeDisk())
   const failure = { kind: 'rejected', code: '23505', message: 'unique "email"' } as const
   await letters.add([
@@ -193,6 +193,14 @@ test('filters select by cache, key, prefix, code, reason and time, and combine',
   expect(await ids(letters, { sinceMs: 200, untilMs: 300 })).toEqual(['0-2', '0-3'])
   expect(await ids(letters, { cache: 'users', keyPrefix: 'a:', untilMs: 199 })).toEqual(['0-1'])
   expect(await ids(letters, { key: 'none' })).toEqual([])
+  expect(await ids(letters, { message: 'unique "email"' })).toEqual(['0-2'])
+  expect(await ids(letters, { message: 'unique' })).toEqual([])
+  expect(await ids(letters, { text: 'UNIQUE' })).toEqual(['0-2'])
+  expect(await ids(letters, { text: 'B:' })).toEqual(['0-3'])
+  expect(letters.matching({ keyPrefix: 'a:' })).toBe(3)
+  expect(letters.matching({ keyPrefix: 'a:', code: '23505' })).toBe(1)
+  await letters.settle(['0-2'], 'discarded')
+  expect(letters.matching({ keyPrefix: 'a:' })).toBe(2)
 })
 
 test('letters are listed by position, however they came, and a cursor survives the letter it names', async () => {

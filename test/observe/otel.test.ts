@@ -14,6 +14,7 @@ const empty = { count: 0, p50: 0, p90: 0, p99: 0, max: 0, mean: 0 }
 function statsWith(changes: Partial<BookStats>): BookStats {
   return {
     state: 'open',
+    acknowledged: 107,
     pending: { mutations: 7, keys: 3, bytes: 700, memoryBytes: 300, spilledMutations: 2 },
     lagMs: 1500,
     lanes: [
@@ -39,7 +40,9 @@ function statsWith(changes: Partial<BookStats>): BookStats {
       nextProbeInMs: undefined,
       lastFailure: undefined,
     },
+    pressure: { state: 'none', waitingWrites: 0 },
     deadLetters: { count: 8, bytes: 80 },
+    limits: { memoryBytes: 16_384, journalBytes: 65_536, deadLetterBytes: 4096 },
     cache: {
       hits: 90,
       misses: 10,
@@ -104,6 +107,11 @@ test('every figure reaches OpenTelemetry with base units and without keys', asyn
   expect(single('daybook.flush.duration.quantile')).toEqual([0.005, 0.04, 0.041])
   expect(single('daybook.store.up')).toEqual([1])
   expect(single('daybook.journal.size')).toEqual([4096])
+  expect(single('daybook.journal.mutations')).toEqual([107])
+  expect(single('daybook.journal.limit')).toEqual([65_536])
+  expect(metrics.get('daybook.pressure')?.points[0]?.attributes).toEqual({ state: 'none' })
+  expect(single('daybook.writes.waiting')).toEqual([0])
+  expect(single('daybook.dead_letters.limit')).toEqual([4096])
   expect(single('daybook.journal.commits')).toEqual([31])
   expect(single('daybook.journal.sync.duration.quantile')).toEqual([0.0005, 0.002, 0.003])
   expect(metrics.get('daybook.journal.state')?.points[0]?.attributes).toEqual({ state: 'open' })
