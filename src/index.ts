@@ -27,6 +27,7 @@ export type {
   LiveOptions,
   PressureOptions,
   PressurePolicy,
+  ResolvedBookOptions,
 } from './book/options.ts'
 export type {
   DeadLetterDesk,

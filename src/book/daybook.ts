@@ -167,9 +167,8 @@ export class Daybook {
   }
 
   /** Every option that is in force, defaults filled in. */
-  get options(): Omit<ResolvedBookOptions, 'store' | 'logger'> {
-    const { store: _store, logger: _logger, ...options } = this.#engine.options
-    return options
+  get options(): ResolvedBookOptions {
+    return this.#engine.options
   }
 
   /** Changes options while it is open. Throws INVALID_OPTION for those that cannot change; then none has. */
