@@ -1,13 +1,14 @@
 /**
  * The Files port in memory, with the faults of real disks: for tests and simulation.
  *
- * What was not synced can be lost. A crash ends every call and handle of the old process, frees its locks, and decides
- * by the given chance which unsynced writes reached the disk, whole, in sectors or as garbage, and up to where each
- * directory's creations, renames and removals did. What was synced stays.
+ * Each call is one step or two. A plan can hold a step back, or make it fail; and before or after any of them the
+ * process can be killed, or the power lost. Then the calls and handles of the old object never return, and a new one
+ * has what is left. What was synced is always left: a file by `sync`, its name by `syncDirectory`.
  */
 
 import type { File, Files, Lock } from '../base/files.ts'
-import type { Random } from '../base/random.ts'
+import type { CrashFates, UnsyncedOperation } from './memory-crash-fates.ts'
+import { Inode, MemoryDisk, parentOf, type SyncFailureProfile } from './memory-disk.ts'
 
 /** One step of a call, before it takes effect. `writeDurably` has two: its write and its sync. */
 export interface FileStep {
@@ -33,237 +34,172 @@ export interface FileStep {
   readonly length?: number
 }
 
+interface WriteStep extends FileStep {
+  readonly offset: number
+  readonly length: number
+}
+
 /** What a step fails with. */
 export interface Fault {
   /** Node's code: 'ENOSPC', 'EIO', 'EROFS', … */
   readonly code: string
   /** How many bytes of a write take effect before it fails. Default 0. */
   readonly partialBytes?: number
+  /** What a failed sync does to the file. Default: nothing; it is as if it had not been asked for. */
+  readonly profile?: SyncFailureProfile
 }
 
 /** Decides over each step: let it be, make it fail, or hold it back by a promise. */
 export type FaultPlan = (step: FileStep) => Fault | undefined | Promise<Fault | undefined>
 
-const sectorBytes = 512
-
-interface UnsyncedWrite {
-  readonly offset: number
-  readonly bytes: Uint8Array
-}
-
-/** A file's content: what a reader sees, and what a crash falls back to. */
-class Content {
-  current: Uint8Array = new Uint8Array(0)
-  durable: Uint8Array = new Uint8Array(0)
-  unsynced: UnsyncedWrite[] = []
-
-  write(offset: number, bytes: Uint8Array): void {
-    this.current = withWrite(this.current, offset, bytes)
-    this.unsynced.push({ offset, bytes: bytes.slice() })
-  }
-
-  /** Metadata: taken to be durable at once, although journals of file systems may delay it. */
-  truncate(size: number): void {
-    this.sync()
-    this.current = resized(this.current, size)
-    this.durable = resized(this.durable, size)
-  }
-
-  sync(): void {
-    for (const { offset, bytes } of this.unsynced) {
-      this.durable = withWrite(this.durable, offset, bytes)
-    }
-    this.unsynced = []
-  }
-
-  /** The same content after a crash, all of it durable. Without chance everything reached the disk. */
-  survivor(random: Random | undefined): Content {
-    let bytes: Uint8Array = this.durable.slice()
-    for (const write of this.unsynced) {
-      const fate = random?.next() ?? 1
-      if (fate < 0.35) continue
-      const torn = random !== undefined && fate < 0.7
-      bytes = withWrite(bytes, write.offset, torn ? tornWrite(bytes, write, random) : write.bytes)
-    }
-    return durableContent(bytes)
-  }
-}
-
-function durableContent(bytes: Uint8Array): Content {
-  const content = new Content()
-  content.current = bytes
-  content.durable = bytes.slice()
-  return content
-}
-
-type Name = { readonly name: string; readonly content: Content | undefined }
-
-class Directory {
-  readonly current = new Map<string, Content>()
-  readonly durable = new Map<string, Content>()
-  /** Changes since the last sync of the directory, in order; those of one rename are one change. */
-  unsynced: (readonly Name[])[] = []
-
-  change(names: readonly Name[]): void {
-    applyNames(this.current, names)
-    this.unsynced.push(names)
-  }
-
-  sync(): void {
-    for (const names of this.unsynced) applyNames(this.durable, names)
-    this.unsynced = []
-  }
-
-  survivor(random: Random | undefined): Directory {
-    const survivor = new Directory()
-    const kept =
-      random === undefined
-        ? this.unsynced.length
-        : Math.floor(random.next() * (this.unsynced.length + 1))
-    const names = new Map(this.durable)
-    for (const change of this.unsynced.slice(0, kept)) applyNames(names, change)
-    for (const [name, content] of names) {
-      const surviving = content.survivor(random)
-      survivor.current.set(name, surviving)
-      survivor.durable.set(name, surviving)
-    }
-    return survivor
-  }
-}
-
 export class MemoryFiles implements Files {
   /** Consulted before every step. */
   plan: FaultPlan = () => undefined
+  /** Called after every step that took effect, wholly or in part, before its caller hears of it. */
+  done: (step: FileStep) => void = () => undefined
   /** All writes and creations fail with EROFS. */
   readOnly = false
   /** Sum of file sizes beyond which growing fails with ENOSPC, after what still fits. */
   capacityBytes = Infinity
 
-  readonly #directories = new Map<string, Directory>()
+  readonly #disk: MemoryDisk
   readonly #locks = new Set<string>()
   #dead = false
 
+  constructor(disk = new MemoryDisk()) {
+    this.#disk = disk
+  }
+
   /** Bytes that all files take. */
   get usedBytes(): number {
-    let bytes = 0
-    for (const { current } of this.#directories.values()) {
-      for (const content of current.values()) bytes += content.current.byteLength
-    }
-    return bytes
+    return this.#disk.usedBytes
+  }
+
+  /** What a loss of power would decide about, oldest first: the order in which fates are asked for. */
+  unsynced(): readonly UnsyncedOperation[] {
+    return this.#disk.unsynced
   }
 
   /**
-   * The process dies, and with `random` the machine too; without it everything written survives. Calls on this object
-   * and its files never return any more. What is left is the result, for the next process, without faults.
+   * The process dies. The next one finds the disk as this one saw it, but what was not synced still is not; its files are
+   * not locked, and without faults or limits.
    */
-  crash(random?: Random): MemoryFiles {
+  kill(): MemoryFiles {
     this.#dead = true
-    return this.#survivor(random)
+    return this.fork()
   }
 
-  /** A copy of everything as it is now, durable, without locks, faults or open files. */
-  clone(): MemoryFiles {
-    return this.#survivor(undefined)
+  /** The machine dies. What was not synced is as the fates say; all that is left is durable. */
+  powerLoss(fates: CrashFates): MemoryFiles {
+    this.#dead = true
+    const disk = this.#disk.copy()
+    disk.losePower(fates)
+    return new MemoryFiles(disk)
   }
 
-  #survivor(random: Random | undefined): MemoryFiles {
-    const survivor = new MemoryFiles()
-    for (const [path, directory] of this.#directories) {
-      survivor.#directories.set(path, directory.survivor(random))
-    }
-    return survivor
+  /** An exact copy of the disk, for another process, while this one goes on. */
+  fork(): MemoryFiles {
+    return new MemoryFiles(this.#disk.copy())
+  }
+
+  /** What a reader sees of the file, until it changes. Not a copy: nobody may write into it. */
+  view(path: string): Uint8Array | undefined {
+    return this.#disk.find(path)?.cached.view()
   }
 
   /** A copy of the file's bytes. */
   contentOf(path: string): Uint8Array {
-    const content = this.#find(path)
-    if (content === undefined) throw errorOf({ code: 'ENOENT' }, { kind: 'read', path })
-    return content.current.slice()
+    const view = this.view(path)
+    if (view === undefined) throw errorOf({ code: 'ENOENT' }, { kind: 'read', path })
+    return new Uint8Array(view)
   }
 
   /** Puts a whole file there, durable, instead of one that may be there. */
   place(path: string, bytes: Uint8Array): void {
-    this.#makeDirectory(parentOf(path))
-    const directory = this.#directory({ kind: 'create', path })
-    directory.change([{ name: nameOf(path), content: durableContent(bytes.slice()) }])
-    directory.sync()
+    this.#disk.makeDirectory(parentOf(path))
+    this.#disk.place(path, Inode.durable(bytes))
   }
 
   async makeDirectory(path: string): Promise<void> {
-    await this.#step({ kind: 'makeDirectory', path })
-    if (this.readOnly && !this.#directories.has(path)) {
-      throw errorOf({ code: 'EROFS' }, { kind: 'makeDirectory', path })
-    }
-    this.#makeDirectory(path)
+    const step: FileStep = { kind: 'makeDirectory', path }
+    await this.#enter(step)
+    if (this.readOnly && !this.#disk.hasDirectory(path)) throw errorOf({ code: 'EROFS' }, step)
+    this.#disk.makeDirectory(path)
+    this.done(step)
   }
 
   async list(directory: string): Promise<string[]> {
     const step: FileStep = { kind: 'list', path: directory }
-    await this.#step(step)
-    const found = this.#directories.get(directory)
-    if (found === undefined) throw errorOf({ code: 'ENOENT' }, step)
-    return [...found.current.keys()]
+    await this.#enter(step)
+    const names = this.#disk.names(directory)
+    if (names === undefined) throw errorOf({ code: 'ENOENT' }, step)
+    this.done(step)
+    return names
   }
 
   async size(path: string): Promise<number | undefined> {
-    await this.#step({ kind: 'size', path })
-    return this.#find(path)?.current.byteLength
+    const step: FileStep = { kind: 'size', path }
+    await this.#enter(step)
+    this.done(step)
+    return this.#disk.find(path)?.cached.size
   }
 
   async read(path: string, maxBytes: number): Promise<Uint8Array | undefined> {
     const step: FileStep = { kind: 'read', path }
-    await this.#step(step)
-    const content = this.#find(path)
-    if (content === undefined) return undefined
-    if (content.current.byteLength > maxBytes) throw errorOf({ code: 'EFBIG' }, step)
-    return content.current.slice()
+    await this.#enter(step)
+    const image = this.#disk.find(path)?.cached
+    if (image !== undefined && image.size > maxBytes) throw errorOf({ code: 'EFBIG' }, step)
+    this.done(step)
+    return image?.read(0, image.size)
   }
 
   async open(path: string, mode: 'create' | 'write' | 'read'): Promise<File> {
     const step: FileStep = { kind: mode === 'create' ? 'create' : 'open', path }
-    await this.#step(step)
+    await this.#enter(step)
     if (this.readOnly && mode !== 'read') throw errorOf({ code: 'EROFS' }, step)
-    let content = this.#find(path)
+    let inode = this.#disk.find(path)
     if (mode === 'create') {
-      if (content !== undefined) throw errorOf({ code: 'EEXIST' }, step)
-      content = new Content()
-      this.#directory(step).change([{ name: nameOf(path), content }])
+      if (inode !== undefined) throw errorOf({ code: 'EEXIST' }, step)
+      inode = this.#create(step)
     }
-    if (content === undefined) throw errorOf({ code: 'ENOENT' }, step)
-    return this.#openFile(path, content, mode !== 'read')
+    if (inode === undefined) throw errorOf({ code: 'ENOENT' }, step)
+    this.done(step)
+    return this.#openFile(path, inode, mode !== 'read')
   }
 
   async rename(from: string, to: string): Promise<void> {
     const step: FileStep = { kind: 'rename', path: from }
-    await this.#writingStep(step)
-    const content = this.#find(from)
-    if (content === undefined) throw errorOf({ code: 'ENOENT' }, step)
+    await this.#enterToWrite(step)
+    const inode = this.#disk.find(from)
+    if (inode === undefined) throw errorOf({ code: 'ENOENT' }, step)
     if (parentOf(from) !== parentOf(to)) throw errorOf({ code: 'EXDEV' }, step)
-    this.#directory(step).change([
-      { name: nameOf(from), content: undefined },
-      { name: nameOf(to), content },
-    ])
+    this.#disk.rename(inode, from, to)
+    this.done(step)
   }
 
   async remove(path: string): Promise<void> {
-    await this.#writingStep({ kind: 'remove', path })
-    if (this.#find(path) === undefined) return
-    this.#directory({ kind: 'remove', path }).change([{ name: nameOf(path), content: undefined }])
+    const step: FileStep = { kind: 'remove', path }
+    await this.#enterToWrite(step)
+    const inode = this.#disk.find(path)
+    if (inode !== undefined) this.#disk.remove(inode, path)
+    this.done(step)
   }
 
   async syncDirectory(directory: string): Promise<void> {
     const step: FileStep = { kind: 'syncDirectory', path: directory }
-    await this.#step(step)
-    const found = this.#directories.get(directory)
-    if (found === undefined) throw errorOf({ code: 'ENOENT' }, step)
-    found.sync()
+    await this.#enter(step)
+    if (!this.#disk.hasDirectory(directory)) throw errorOf({ code: 'ENOENT' }, step)
+    this.#disk.syncDirectory(directory)
+    this.done(step)
   }
 
   async lock(path: string): Promise<Lock | undefined> {
-    await this.#writingStep({ kind: 'lock', path })
+    const step: FileStep = { kind: 'lock', path }
+    await this.#enterToWrite(step)
     if (this.#locks.has(path)) return undefined
-    if (this.#find(path) === undefined) this.place(path, new Uint8Array(0))
+    if (this.#disk.find(path) === undefined) this.#create(step)
     this.#locks.add(path)
+    this.done(step)
     return {
       release: async () => {
         this.#locks.delete(path)
@@ -271,69 +207,90 @@ export class MemoryFiles implements Files {
     }
   }
 
-  #openFile(path: string, content: Content, writable: boolean): File {
+  #openFile(path: string, inode: Inode, writable: boolean): File {
     let open = true
     const enter = async (step: FileStep): Promise<void> => {
-      await this.#step(step)
+      await this.#enter(step)
       if (!open) throw errorOf({ code: 'EBADF' }, step)
     }
-    const write = async (kind: 'write' | 'zeroFill', bytes: Uint8Array, offset: number) => {
-      const step: FileStep = { kind, path, offset, length: bytes.byteLength }
-      // What the caller does to its buffer while the call is held back must not change what is written.
-      const image = bytes.slice()
+    const write = async (step: WriteStep, bytes: Uint8Array | undefined): Promise<void> => {
       if (!open || !writable) throw errorOf({ code: 'EBADF' }, step)
       const fault = await this.#consult(step)
-      if (fault !== undefined) {
-        if (fault.partialBytes) content.write(offset, image.subarray(0, fault.partialBytes))
-        throw errorOf(fault, step)
+      const fits = fault === undefined ? this.#fitting(inode, step) : (fault.partialBytes ?? 0)
+      if (fits > 0) {
+        this.#disk.write(inode, { ...step, length: fits }, bytes?.subarray(0, fits))
+        this.done(step)
       }
-      this.#grow(content, step, image, offset)
+      if (fault !== undefined) throw errorOf(fault, step)
+      if (fits < step.length) throw errorOf({ code: 'ENOSPC' }, step)
     }
+    const writeBytes = (bytes: Uint8Array, offset: number): Promise<void> =>
+      // What the caller does to its buffer while the call is held back must not change what is written.
+      write({ kind: 'write', path, offset, length: bytes.byteLength }, new Uint8Array(bytes))
     const sync = async (syscall?: string): Promise<void> => {
       const step: FileStep = { kind: 'sync', path }
       const fault = await this.#consult(step)
-      if (fault !== undefined) throw errorOf(fault, step, syscall)
-      content.sync()
+      const code = this.#sync(inode, step, fault)
+      if (code !== undefined) throw errorOf({ code }, step, syscall)
     }
     return {
       read: async (offset, length) => {
-        await enter({ kind: 'read', path, offset, length })
-        return content.current.slice(offset, offset + length)
+        const step: FileStep = { kind: 'read', path, offset, length }
+        await enter(step)
+        this.done(step)
+        return inode.cached.read(offset, length)
       },
-      write: (bytes, offset) => write('write', bytes, offset),
+      write: writeBytes,
       sync: () => sync('fsync'),
       writeDurably: async (bytes, offset) => {
-        await write('write', bytes, offset)
+        await writeBytes(bytes, offset)
         await sync('fdatasync')
       },
-      zeroFill: (offset, length) => write('zeroFill', new Uint8Array(length), offset),
+      zeroFill: (offset, length) => write({ kind: 'zeroFill', path, offset, length }, undefined),
       truncate: async (size) => {
-        await enter({ kind: 'truncate', path })
-        content.truncate(size)
+        const step: FileStep = { kind: 'truncate', path }
+        await enter(step)
+        this.#disk.truncate(inode, path, size)
+        this.done(step)
       },
       close: async () => {
-        await this.#step({ kind: 'close', path })
+        const step: FileStep = { kind: 'close', path }
+        await this.#enter(step)
         open = false
+        this.done(step)
       },
     }
   }
 
-  /** Writes as much as fits, as a full disk does. */
-  #grow(content: Content, step: FileStep, bytes: Uint8Array, offset: number): void {
-    const growth = Math.max(0, offset + bytes.byteLength - content.current.byteLength)
-    const room = Math.max(0, this.capacityBytes - this.usedBytes)
-    if (growth <= room) return content.write(offset, bytes)
-    const fits = bytes.byteLength - (growth - room)
-    if (fits > 0) content.write(offset, bytes.subarray(0, fits))
-    throw errorOf({ code: 'ENOSPC' }, step)
+  #create(step: FileStep): Inode {
+    if (!this.#disk.hasDirectory(parentOf(step.path))) throw errorOf({ code: 'ENOENT' }, step)
+    return this.#disk.create(step.path)
   }
 
-  async #writingStep(step: FileStep): Promise<void> {
-    await this.#step(step)
+  /** How many bytes of the write a full disk has room for. */
+  #fitting(inode: Inode, { offset, length }: WriteStep): number {
+    const growth = offset + length - inode.cached.size
+    if (growth <= 0 || this.capacityBytes === Infinity) return length
+    return length - Math.max(0, growth - Math.max(0, this.capacityBytes - this.usedBytes))
+  }
+
+  /** Returns the code that the caller is to get. */
+  #sync(inode: Inode, step: FileStep, fault: Fault | undefined): string | undefined {
+    if (fault !== undefined && fault.profile === undefined) return fault.code
+    const code =
+      fault?.profile === undefined
+        ? this.#disk.sync(inode)
+        : this.#disk.failSync(inode, fault.code, fault.profile)
+    this.done(step)
+    return code
+  }
+
+  async #enterToWrite(step: FileStep): Promise<void> {
+    await this.#enter(step)
     if (this.readOnly) throw errorOf({ code: 'EROFS' }, step)
   }
 
-  async #step(step: FileStep): Promise<void> {
+  async #enter(step: FileStep): Promise<void> {
     const fault = await this.#consult(step)
     if (fault !== undefined) throw errorOf(fault, step)
   }
@@ -344,68 +301,6 @@ export class MemoryFiles implements Files {
     if (this.#dead) await new Promise<never>(() => undefined)
     return fault
   }
-
-  #makeDirectory(path: string): void {
-    if (!this.#directories.has(path)) this.#directories.set(path, new Directory())
-  }
-
-  #directory(step: FileStep): Directory {
-    const directory = this.#directories.get(parentOf(step.path))
-    if (directory === undefined) throw errorOf({ code: 'ENOENT' }, step)
-    return directory
-  }
-
-  #find(path: string): Content | undefined {
-    return this.#directories.get(parentOf(path))?.current.get(nameOf(path))
-  }
-}
-
-function applyNames(names: Map<string, Content>, changes: readonly Name[]): void {
-  for (const { name, content } of changes) {
-    if (content === undefined) names.delete(name)
-    else names.set(name, content)
-  }
-}
-
-/** Each sector of the write is there, is not, or holds garbage. */
-function tornWrite(
-  content: Uint8Array,
-  { offset, bytes }: UnsyncedWrite,
-  random: Random,
-): Uint8Array {
-  const torn = bytes.slice()
-  for (let at = 0; at < torn.byteLength; at += sectorBytes) {
-    const end = Math.min(torn.byteLength, at + sectorBytes)
-    const fate = random.next()
-    if (fate < 0.4) {
-      torn.fill(0, at, end)
-      torn.set(content.subarray(offset + at, offset + end), at)
-    } else if (fate < 0.5) {
-      for (let index = at; index < end; index++) torn[index] = Math.floor(random.next() * 256)
-    }
-  }
-  return torn
-}
-
-function withWrite(content: Uint8Array, offset: number, bytes: Uint8Array): Uint8Array {
-  const end = offset + bytes.byteLength
-  const grown = end > content.byteLength ? resized(content, end) : content
-  grown.set(bytes, offset)
-  return grown
-}
-
-function resized(content: Uint8Array, size: number): Uint8Array {
-  const copy = new Uint8Array(size)
-  copy.set(content.subarray(0, size))
-  return copy
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
-}
-
-function nameOf(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1)
 }
 
 const syscalls: Partial<Record<FileStep['kind'], string>> = { sync: 'fsync', zeroFill: 'write' }

@@ -75,7 +75,7 @@ class Play {
 
   async crash(): Promise<void> {
     const { journal, database, ports } = this.place
-    const files = (ports.files as MemoryFiles).crash()
+    const files = (ports.files as MemoryFiles).kill()
     const survivor = journal.copy()
     journal.crash()
     this.place = { journal: survivor, database, ports: { ...ports, files } }

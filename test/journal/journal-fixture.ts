@@ -81,7 +81,7 @@ export class JournalFixture {
 
   /** Names of the segments, oldest first. */
   async segments(): Promise<string[]> {
-    const names = await this.files.clone().list(directory)
+    const names = await this.files.fork().list(directory)
     return names.filter((name) => name.endsWith('.wal')).sort()
   }
 }

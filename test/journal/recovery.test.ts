@@ -7,6 +7,7 @@ import {
   pageBytes,
 } from '../../src/journal/format.ts'
 import type { Position } from '../../src/mutation/mutation.ts'
+import { randomFates } from '../../src/testing/memory-crash-fates.ts'
 import type { MemoryFiles } from '../../src/testing/memory-files.ts'
 import {
   directory,
@@ -31,7 +32,7 @@ async function smallJournal(options: { close: boolean }): Promise<[MemoryFiles, 
   const keys = await keysOf(journal)
   if (options.close) await journal.close()
   const [name] = await fixture.segments()
-  return [fixture.files.crash(), keys, pathOf(name)]
+  return [fixture.files.kill(), keys, pathOf(name)]
 }
 
 /** What opening these files gives: its content, or the code of the refusal. */
@@ -62,7 +63,7 @@ describe('damage', () => {
     const [files, , path] = await smallJournal({ close: true })
     const whole = files.contentOf(path)
     for (let length = 0; length < whole.length; length += length < 600 ? 1 : 61) {
-      const copy = files.clone()
+      const copy = files.fork()
       copy.place(path, whole.slice(0, length))
       expect([length, (await outcomeOf(copy)).code]).toEqual([length, 'JOURNAL_CORRUPT'])
     }
@@ -73,7 +74,7 @@ describe('damage', () => {
     const whole = files.contentOf(path)
     const results = { refused: 0, identical: 0 }
     for (const [byte, bit] of bitsOf(whole)) {
-      const copy = files.clone()
+      const copy = files.fork()
       copy.place(path, flipped(whole, byte, bit))
       const { keys: read, code } = await outcomeOf(copy)
       if (code === undefined) {
@@ -94,7 +95,7 @@ describe('damage', () => {
     const whole = files.contentOf(path)
     let cut = 0
     for (const [byte, bit] of bitsOf(whole, 7)) {
-      const copy = files.clone()
+      const copy = files.fork()
       copy.place(path, flipped(whole, byte, bit))
       const outcome = await outcomeOf(copy)
       if (outcome.keys === undefined) continue
@@ -198,7 +199,7 @@ describe('a torn tail', () => {
     await write(journal, 'c')
     const keys = await keysOf(journal)
     await journal.append([entryOf('torn', { bytes: 9_000 })]).done
-    const files = fixture.files.crash()
+    const files = fixture.files.kill()
     const path = pathOf((await fixture.segments())[0])
     const whole = files.contentOf(path)
     tear(whole.subarray(3 * pageBytes, 6 * pageBytes))
@@ -246,7 +247,7 @@ describe('a torn tail', () => {
     for (let round = 0; round < 20; round++) {
       const journal = await new JournalFixture(files, round).open(large)
       await write(journal, `k${round}`)
-      files = files.crash()
+      files = files.kill()
       const name = (await files.list(directory))
         .filter((name) => name.endsWith('.wal'))
         .sort()
@@ -267,7 +268,7 @@ describe('a torn tail', () => {
     const [start, keys] = await torn((batch) => batch.fill(0, 5_000))
     for (let step = 0, interrupted = true; interrupted; step++) {
       const random = seededRandom(step)
-      let files = start.clone()
+      let files = start.fork()
       // Two crashes in a row at this step, then an undisturbed open.
       interrupted = false
       for (let crashes = 0; crashes < 2; crashes++) {
@@ -282,7 +283,7 @@ describe('a torn tail', () => {
         })
         const opened = new JournalFixture(files, step).open()
         await Promise.race([reached, opened.then((journal) => journal.close())])
-        files = files.crash(random)
+        files = files.powerLoss(randomFates(random))
       }
       const journal = await new JournalFixture(files, step).open()
       expect([step, await keysOf(journal)]).toEqual([step, keys])
@@ -310,7 +311,7 @@ describe('power cuts', () => {
         })
         const lived = live(fixture, acknowledged, life, () => random.next())
         await Promise.race([dead, lived])
-        files = files.crash(random)
+        files = files.powerLoss(randomFates(random))
       }
       const journal = await new JournalFixture(files, seed).open({ segmentBytes: 32 << 10 })
       const keys = [...(await keysOf(journal)).values()]
@@ -419,7 +420,7 @@ describe('a directory', () => {
     const second = await fixture.open({ lanes: 8 })
     expect([second.lanes, second.id, second.created]).toEqual([3, first.id, false])
     expect(second.epoch).toBe(first.epoch + 1)
-    fixture.files = fixture.files.crash(seededRandom(1))
+    fixture.files = fixture.files.powerLoss(randomFates(seededRandom(1)))
     const third = await fixture.open()
     expect(third.epoch).toBe(second.epoch + 1)
     await third.close()

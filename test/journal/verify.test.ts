@@ -82,7 +82,7 @@ describe('verify and inspect', () => {
     const journal = await fixture.open()
     await journal.append([hashed('a')]).done
     await journal.append([hashed('b')]).done
-    fixture.files = fixture.files.crash()
+    fixture.files = fixture.files.kill()
     await flip(fixture, 0, 4 * pageBytes + 500)
     const report = await verifyJournal(directory, fixture.files)
     expect(report).toMatchObject({ records: 1, tornBytes: 3 * pageBytes, damage: undefined })
@@ -149,7 +149,7 @@ describe('repair', () => {
   test('only plans, until the first lost position is named', async () => {
     const fixture = await closedJournal()
     await flip(fixture, 1, 4 * pageBytes + 500)
-    const before = fixture.files.clone()
+    const before = fixture.files.fork()
     const plan = await repairJournal(directory, fixture.files)
     expect(plan).toMatchObject({ repaired: false, lastLost: 40 })
     expect(plan.lostRecords).toBe(40 - plan.firstLost + 1)

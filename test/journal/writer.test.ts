@@ -264,10 +264,10 @@ describe('a sync that fails', () => {
     const journal = await fixture.open()
     await write(journal, 'a')
     // The page cache has the batch, clean; the disk does not: as Linux leaves it after a failed fsync.
-    const before = fixture.files.clone()
+    const before = fixture.files.fork()
     fixture.files.plan = ({ kind }) => (kind === 'sync' ? { code: 'EIO' } : undefined)
     await expect(write(journal, 'b')).rejects.toMatchObject({ code: 'JOURNAL_FAILED' })
-    const cached = fixture.files.crash()
+    const cached = fixture.files.kill()
     const written: FileStep[] = []
     cached.plan = (step) => {
       if (step.kind === 'write') written.push(step)
@@ -333,7 +333,7 @@ describe('a write that fails', () => {
       expect([...kept.values()]).toEqual(['a', 'e'])
       await journal.close()
 
-      const again = await new JournalFixture(fixture.files.crash()).open()
+      const again = await new JournalFixture(fixture.files.kill()).open()
       expect(await keysOf(again)).toEqual(kept)
       expect(again.cut).toBeUndefined()
       await again.close()
