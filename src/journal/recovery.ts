@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import type { Files } from '../base/files.ts'
 import type { Logger } from '../base/log.ts'
 import type { Position } from '../mutation/mutation.ts'
+import { writeCopy } from './copy.ts'
 import { damageError, type Damage } from './damage.ts'
 import {
   batchBytes,
@@ -21,6 +22,7 @@ import {
   pageBytes,
   type BatchHeader,
 } from './format.ts'
+import { restoreLast, rewriteLast } from './last-batch.ts'
 import { scanChunkBytes, SegmentWalker } from './reader.ts'
 import { isSegmentName, isTemporaryName, loadSegment, lockName, type Segment } from './segment.ts'
 
@@ -84,9 +86,10 @@ export async function recover(
     return undefined
   }
   await syncAll(files, directory, segments)
+  await restoreLast(files, directory, names, segments)
   const tail = await examineTail(files, last)
   if (tail.damage !== undefined) throw damageError(directory, tail.damage)
-  await rewriteLast(files, last, tail)
+  if (tail.last !== undefined) await rewriteLast(files, directory, last, tail.last)
   if (tail.tornBytes === 0) return { segments, last, tail, cut: undefined }
   const cut = await cutTail(files, directory, last, tail)
   logger.warn({ ...cut, position: tail.nextPosition }, 'cut an unacknowledged tail of the journal')
@@ -213,21 +216,6 @@ async function syncAll(
   await files.syncDirectory(directory)
 }
 
-/**
- * After a sync that failed, the page cache shows the batch as written and clean although the disk does not have it.
- * Only one batch can be in that state, the last one: the same bytes are written and synced again.
- */
-async function rewriteLast(files: Files, segment: Segment, tail: Tail): Promise<void> {
-  if (tail.last === undefined) return
-  const file = await files.open(segment.path, 'write')
-  try {
-    const bytes = await file.read(tail.last.offset, batchBytes(tail.last.bodyBytes))
-    await file.writeDurably(bytes, tail.last.offset)
-  } finally {
-    await file.close()
-  }
-}
-
 /** Keeps a copy of the torn bytes, then makes zeros of them. */
 async function cutTail(
   files: Files,
@@ -251,26 +239,6 @@ async function cutTail(
   }
   await removeOldCopies(files, directory)
   return { file: segment.path, offset: tail.end, bytes: tail.tornBytes, copy }
-}
-
-/** A whole, durable file under its final name, or none. */
-export async function writeCopy(
-  files: Files,
-  directory: string,
-  path: string,
-  bytes: Uint8Array,
-): Promise<void> {
-  const temporary = `${path}.tmp`
-  await files.remove(temporary)
-  const file = await files.open(temporary, 'create')
-  try {
-    await file.write(bytes, 0)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await files.rename(temporary, path)
-  await files.syncDirectory(directory)
 }
 
 async function removeOldCopies(files: Files, directory: string): Promise<void> {

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { DaybookError } from '../base/errors.ts'
 import type { Files } from '../base/files.ts'
 import type { Position } from '../mutation/mutation.ts'
+import { writeCopy } from './copy.ts'
 import { damageError, type Damage } from './damage.ts'
 import {
   batchHeaderBytes,
@@ -18,8 +19,9 @@ import {
   lastPositionOf,
   pageBytes,
 } from './format.ts'
+import { restoreLast } from './last-batch.ts'
 import { scanChunkBytes, SegmentWalker } from './reader.ts'
-import { listSegments, writeCopy } from './recovery.ts'
+import { listSegments } from './recovery.ts'
 import { lockName, lockedError, loadSegment, type Segment } from './segment.ts'
 import { verifyJournal } from './verify.ts'
 
@@ -98,6 +100,7 @@ const nothingToRepair: RepairReport = {
 }
 
 async function findCut(directory: string, files: Files): Promise<Cut | undefined> {
+  await restoreSaved(directory, files)
   const { damage, segments: reports } = await verifyJournal(directory, files)
   if (damage === undefined) return undefined
   const names = await files.list(directory)
@@ -122,6 +125,13 @@ async function findCut(directory: string, files: Files): Promise<Cut | undefined
     lastLost,
     behind: behind.map(({ name }) => name),
   }
+}
+
+/** What an interrupted open was writing is no damage; and behind a cut it would be one. */
+async function restoreSaved(directory: string, files: Files): Promise<void> {
+  const names = await files.list(directory)
+  const { segments } = await listSegments(files, directory, names)
+  await restoreLast(files, directory, names, segments)
 }
 
 /** Where the whole batches of the segment end: at the damage, or at a later segment's. */

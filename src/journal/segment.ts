@@ -20,7 +20,7 @@ import {
 
 export const lockName = 'lock'
 const segmentPattern = /^\d{20}-[0-9a-f]{32}\.wal$/
-const temporaryPattern = /^preparing-[0-9a-f-]{36}\.tmp$|^torn-.*\.tmp$|^damaged-.*\.tmp$/
+const temporaryPattern = /^preparing-[0-9a-f-]{36}\.tmp$|^(torn|damaged|saved)-.*\.tmp$/
 const fillBytes = 4 << 20
 
 export function lockedError(directory: string): DaybookError {

@@ -6,8 +6,9 @@ import {
   encodeSegmentHeader,
   pageBytes,
 } from '../../src/journal/format.ts'
+import { repairJournal } from '../../src/journal/repair.ts'
 import type { Position } from '../../src/mutation/mutation.ts'
-import { randomFates } from '../../src/testing/memory-crash-fates.ts'
+import { keepsEverything, randomFates } from '../../src/testing/memory-crash-fates.ts'
 import type { MemoryFiles } from '../../src/testing/memory-files.ts'
 import {
   directory,
@@ -293,6 +294,44 @@ describe('a torn tail', () => {
 })
 
 describe('power cuts', () => {
+  test('in the middle of an open that garble all it was writing lose nothing', async () => {
+    const [start, keys] = await smallJournal({ close: false })
+    for (let step = 0, interrupted = true; interrupted; step++) {
+      const files = start.fork()
+      const reached = Promise.withResolvers<undefined>()
+      let count = 0
+      files.plan = () => {
+        if (count++ < step) return undefined
+        reached.resolve(undefined)
+        return new Promise(() => undefined)
+      }
+      const opened = new JournalFixture(files).open().then((journal) => journal.close())
+      interrupted = await Promise.race([reached.promise.then(() => true), opened.then(() => false)])
+      const left = files.powerLoss({ ...keepsEverything, write: () => 'garbled' })
+      const journal = await new JournalFixture(left).open()
+      expect([step, await keysOf(journal)]).toEqual([step, keys])
+      await journal.close()
+      expect((await left.list(directory)).filter((name) => name.startsWith('saved-'))).toEqual([])
+    }
+  })
+
+  test('in the middle of an open are undone before a repair, too', async () => {
+    const [start] = await smallJournal({ close: false })
+    start.done = ({ kind, path }) => {
+      if (kind === 'rename' && path.includes('saved-'))
+        start.plan = () => new Promise(() => undefined)
+    }
+    void new JournalFixture(start).open()
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+    const files = start.powerLoss(keepsEverything)
+    const [name = ''] = await new JournalFixture(files).segments()
+    const whole = files.contentOf(pathOf(name))
+    const lastBatch = 3 * pageBytes
+    files.place(pathOf(name), Buffer.from(whole).fill('x', lastBatch, lastBatch + 512))
+    await repairJournal(directory, files)
+    expect(files.contentOf(pathOf(name))).toEqual(whole)
+  })
+
   test('never lose what was acknowledged, wherever they come', async () => {
     for (let seed = 1; seed <= 300; seed++) {
       const random = seededRandom(seed)
