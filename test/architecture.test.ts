@@ -41,8 +41,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'open-daybook.ts': ['base', 'book', 'control'],
   'index.ts': ['base', 'store', 'flush', 'book', 'observe', 'open-daybook.ts'],
   demo: ['base', 'mutation', 'store', 'book', 'observe', 'open-daybook.ts'],
+  server: [
+    ...['base', 'mutation', 'store', 'flush', 'book', 'observe', 'control'],
+    'open-daybook.ts',
+  ],
   cli: [
-    ...['base', 'mutation', 'journal', 'store', 'flush', 'observe', 'control', 'demo'],
+    ...['base', 'mutation', 'journal', 'store', 'flush', 'observe', 'control', 'server', 'demo'],
     'open-daybook.ts',
   ],
   // Sides: they look at the engine, and nothing in it rests on them but to say what happens.
@@ -149,7 +153,7 @@ const places: Readonly<Record<string, readonly string[]>> = {
 const modulePlaces: Readonly<Record<string, readonly string[]>> = {
   'node:fs': ['src/base/', 'src/store/sqlite/', 'src/control/address.ts', 'src/cli/', 'src/demo/'],
   'node:fs/promises': ['src/cli/', 'src/demo/'],
-  'node:net': ['src/control/', 'src/store/postgres/'],
+  'node:net': ['src/control/', 'src/server/redis/', 'src/store/postgres/'],
   'node:timers/promises': ['src/store/sqlite/', 'src/demo/'],
   'node:child_process': ['src/cli/', 'src/demo/'],
   'node:worker_threads': ['src/base/'],

@@ -1,6 +1,7 @@
 /** `daybook status`: is anything not in the database yet, how old is it, and does anything stand in the way? */
 
 import { Command } from 'commander'
+import { problemsOf as runningProblems, type Problem } from '../observe/problems.ts'
 import type { BookStats } from '../observe/stats.ts'
 import { openAccess } from './access.ts'
 import type { CommandContext } from './context.ts'
@@ -61,29 +62,15 @@ function isStopped(status: Status): status is StoppedStatus {
 
 /** What someone should do something about, in plain words. */
 export function problemsOf(status: Status): string[] {
-  const problems: string[] = []
-  if (status.deadLetters.count > 0) {
-    problems.push(
-      `${counted(status.deadLetters.count, 'dead letter')}: see daybook dead-letters list`,
-    )
-  }
-  if (isStopped(status)) return problems
-  if (status.state === 'paused') problems.push('flushing is paused')
-  if (status.state === 'halted')
-    problems.push('flushing has halted until someone changes something and resumes it')
-  if (status.state === 'fenced') {
-    problems.push('another process has taken over this journal: stop this application')
-  }
-  if (status.journal.state === 'full')
-    problems.push('the journal’s disk is full: writes are refused')
-  if (status.journal.state === 'failed')
-    problems.push('the journal has failed: restart the application')
-  if (status.breaker.state !== 'closed') {
-    const failure = status.breaker.lastFailure
-    const why = failure === undefined ? '' : `: ${failure.code} ${failure.message}`
-    problems.push(`the store is not reachable${why}`)
-  }
-  return problems
+  const { count: letters } = status.deadLetters
+  const problems: readonly Problem[] = isStopped(status)
+    ? letters > 0
+      ? [{ code: 'DEAD_LETTERS', message: counted(letters, 'dead letter') }]
+      : []
+    : runningProblems(status)
+  return problems.map(({ code, message }) =>
+    code === 'DEAD_LETTERS' ? `${message}: see daybook dead-letters list` : message,
+  )
 }
 
 export function statusLines(

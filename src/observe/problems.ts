@@ -1,0 +1,66 @@
+/** What someone should do something about, read from the figures: the same for a terminal, a dashboard and a load balancer. */
+
+import type { BookStats } from './stats.ts'
+
+export type ProblemCode =
+  | 'DEAD_LETTERS'
+  | 'PAUSED'
+  | 'HALTED'
+  | 'FENCED'
+  | 'JOURNAL_FULL'
+  | 'JOURNAL_FAILED'
+  | 'STORE_AWAY'
+  | 'WRITES_WAIT'
+
+export interface Problem {
+  readonly code: ProblemCode
+  /** In plain words, without a full stop. Keys and values are not in it; a database's message may be. */
+  readonly message: string
+}
+
+export function problemsOf(stats: BookStats): Problem[] {
+  const problems: Problem[] = []
+  const add = (is: boolean, code: ProblemCode, message: () => string): void => {
+    if (is) problems.push({ code, message: message() })
+  }
+  const { deadLetters, state, journal, breaker, pressure } = stats
+  add(deadLetters.count > 0, 'DEAD_LETTERS', () =>
+    deadLetters.count === 1 ? '1 dead letter' : `${grouped(deadLetters.count)} dead letters`,
+  )
+  add(state === 'paused', 'PAUSED', () => 'flushing is paused')
+  add(
+    state === 'halted',
+    'HALTED',
+    () => 'flushing has halted until someone changes something and resumes it',
+  )
+  add(
+    state === 'fenced',
+    'FENCED',
+    () => 'another process has taken over this journal: stop this application',
+  )
+  add(
+    journal.state === 'full',
+    'JOURNAL_FULL',
+    () => 'the journal’s disk is full: writes are refused',
+  )
+  add(
+    journal.state === 'failed',
+    'JOURNAL_FAILED',
+    () => 'the journal has failed: restart the application',
+  )
+  add(breaker.state !== 'closed', 'STORE_AWAY', () => {
+    const failure = breaker.lastFailure
+    const why = failure === undefined ? '' : `: ${failure.code} ${failure.message}`
+    return `the store is not reachable${why}`
+  })
+  add(
+    pressure.waitingWrites > 0,
+    'WRITES_WAIT',
+    () => `${grouped(pressure.waitingWrites)} writes wait for room`,
+  )
+  return problems
+}
+
+function grouped(count: number): string {
+  return count.toLocaleString('en-US')
+}
