@@ -123,7 +123,7 @@ export async function writeBatch(
   for (let held = entries.find(isHeld); held !== undefined; held = entries.find(isHeld)) {
     await keyspaces.get(held.cache)?.whenFree(held.key)
   }
-  const ordered = grouped(entries)
+  const ordered = groupedByLane(entries)
   const { pressure } = engine.options
   const limits: WriteLimits = {
     durability: options.durability ?? strongest([...keyspaces.values()]),
@@ -162,7 +162,7 @@ function strongest(keyspaces: readonly Keyspace[]): Durability {
 }
 
 /** By lane, each lane's entries adjacent and marked as one group. A key's entries share a lane, so they keep their order. */
-function grouped(entries: Entry[]): Entry[] {
+export function groupedByLane(entries: readonly Entry[]): Entry[] {
   const byLane = new Map<number, Entry[]>()
   for (const entry of entries) {
     const lane = byLane.get(entry.lane)

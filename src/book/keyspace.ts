@@ -186,6 +186,11 @@ export class Keyspace implements FlushTable {
     this.loader.forget(key)
   }
 
+  /** Nothing is cached any more; what is pending is not touched. */
+  forgetAll(): void {
+    for (const key of [...this.#tier.keys()]) this.forget(key)
+  }
+
   /** Entries appended beyond `durable` will never be. */
   undone(keys: Iterable<string>, durable: Position): void {
     for (const key of keys) this.#tier.remove(key)

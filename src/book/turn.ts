@@ -1,0 +1,406 @@
+/**
+ * Reads and writes of several keys as one step: what the commands of a server are made of.
+ *
+ * A step is synchronous and has no effect but by `write`, for it may be run again. It sees the exact current value of each
+ * key that it names, and all that it writes is appended as one batch in the same turn of the loop: no other write of this
+ * process comes between.
+ *
+ *     tryNow ─▶ 'done'                             every value is known, nobody holds a key, and there is room
+ *            └▶ 'unknown' │ 'held' │ 'full' ─▶ later: loads, waits or stands in line, and runs the step then
+ *
+ * Nothing is allocated here for a step but its entries, so that a server can take hundreds of thousands of them a second.
+ */
+
+import type { Commit } from '../journal/journal.ts'
+import { applyMutation } from '../mutation/coalesce.ts'
+import { mutationName, type Entry, type Fields, type Mutation } from '../mutation/mutation.ts'
+import type { Position } from '../mutation/mutation.ts'
+import { diagnostics } from '../observe/diagnostics.ts'
+import { groupedByLane } from './atomic-batch.ts'
+import type { Engine } from './engine.ts'
+import type { Keyspace } from './keyspace.ts'
+
+/** A key that a step names. */
+export interface Place {
+  readonly keyspace: Keyspace
+  /** Canonical. */
+  readonly key: string
+  /** The step does not read it. */
+  readonly blind: boolean
+}
+
+/** What must have happened before anyone may be told of the step. */
+export interface Acknowledgement {
+  /** The newest mutation that the step wrote or saw. */
+  readonly position: Position
+  /** Rejects where the writes did not come to be. undefined: it has happened. */
+  readonly done: Promise<unknown> | undefined
+  readonly wrote: boolean
+}
+
+export type NotNow =
+  /** A value is not in memory. */
+  | 'unknown'
+  /** Someone works on one of the keys. */
+  | 'held'
+  /** The journal takes no more at the moment. */
+  | 'full'
+
+type Append = (entries: readonly Entry[]) => Commit | undefined
+
+interface Known {
+  readonly value: Fields | undefined
+  readonly position: Position
+}
+
+export class Turn implements Acknowledgement {
+  position: Position = 0
+  done: Promise<unknown> | undefined
+  wrote = false
+  readonly #engine: Engine
+  readonly #append: Append
+  readonly #appendInTurn: Append
+  #entries: Entry[] = []
+  #keyspaces: Keyspace[] = []
+  #ttls: (number | undefined)[] = []
+  /** Values as the step's own writes have made them, as far as `#folded` entries. */
+  #own: Map<Keyspace, Map<string, Fields | undefined>> | undefined
+  #folded = 0
+  /** Values that were loaded for this step; they need not stay in the tier. */
+  #known: Map<Keyspace, Map<string, Known>> | undefined
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+    this.#append = (entries) => engine.writer.append(entries)
+    this.#appendInTurn = (entries) => engine.writer.appendInTurn(entries)
+  }
+
+  keyspace(cache: string): Keyspace | undefined {
+    return this.#engine.keyspaces.get(cache)
+  }
+
+  /** Wall time, which expiries are in. */
+  wallTime(): number {
+    return this.#engine.ports.clock.wallTime()
+  }
+
+  // ── For the step ──
+
+  /** The value as of now, with what the step itself has written. */
+  read({ keyspace, key }: Place): Fields | undefined {
+    if (this.#entries.length > 0) {
+      const own = this.#ownValues(keyspace)
+      if (own?.has(key) === true) return own.get(key)
+    }
+    const known = this.#known?.get(keyspace)?.get(key) ?? keyspace.fresh(key)
+    if (known === undefined) throw new Error('A step reads only what it names.')
+    if (known.position > this.position) this.position = known.position
+    return known.value
+  }
+
+  /** Of the newest mutation in the value that `read` gave. */
+  positionOf({ keyspace, key }: Place): Position {
+    return (this.#known?.get(keyspace)?.get(key) ?? keyspace.fresh(key))?.position ?? 0
+  }
+
+  /** `ttlMs` is of caches whose rows expire; undefined there: never. */
+  write({ keyspace, key }: Place, mutation: Mutation, ttlMs?: number): void {
+    this.#entries.push(keyspace.entry(key, mutation, ttlMs))
+    this.#keyspaces.push(keyspace)
+    this.#ttls.push(ttlMs)
+  }
+
+  /** How much was written so far, for `undoTo`. */
+  get writes(): number {
+    return this.#entries.length
+  }
+
+  /** Takes back what a part of the step wrote that then failed. */
+  undoTo(writes: number): void {
+    this.#entries.length = writes
+    this.#keyspaces.length = writes
+    this.#ttls.length = writes
+    this.#own = undefined
+    this.#folded = 0
+  }
+
+  // ── For who runs it ──
+
+  /** True where `tryNow` would not have to load it. */
+  knows({ keyspace, key, blind }: Place): boolean {
+    return blind || keyspace.fresh(key) !== undefined
+  }
+
+  /** Begins to load what is not known, so that it is there when its turn comes. What goes wrong is told then. */
+  prefetch({ keyspace, key }: Place): void {
+    keyspace.loader
+      .load(key, keyspace.hashOf(key), keyspace.laneOf(key), () => undefined)
+      .catch(() => undefined)
+  }
+
+  /** Resolves once no crash can take back anything up to here. */
+  whenDurable(position: Position): Promise<void> {
+    return this.#engine.journal.whenDurable(position)
+  }
+
+  /** Runs the step in this turn, where that can be. Then `position` and `done` are its acknowledgement. */
+  tryNow(places: readonly Place[], step: () => void): 'done' | NotNow {
+    return this.#attempt(places, step, this.#append)
+  }
+
+  /** Runs the step as soon as it can be. Throws what the step throws, or why it cannot be. */
+  async later(
+    places: readonly Place[],
+    step: () => void,
+    signal?: AbortSignal,
+  ): Promise<Acknowledgement> {
+    for (;;) {
+      for (const { keyspace, key } of places) await keyspace.whenFree(key)
+      let outcome: Acknowledgement | NotNow = this.#outcome(places, step)
+      if (outcome === 'unknown') {
+        outcome = await (places.length === 1
+          ? this.#loaded(places[0] as Place, step, signal)
+          : this.#holding(places, step, signal))
+      }
+      if (typeof outcome === 'object') return outcome
+      if (outcome === 'full') return this.#inLine(places, step, signal)
+    }
+  }
+
+  #outcome(places: readonly Place[], step: () => void): Acknowledgement | NotNow {
+    const outcome = this.#attempt(places, step, this.#append)
+    return outcome === 'done' ? this.#acknowledgement() : outcome
+  }
+
+  #acknowledgement(): Acknowledgement {
+    return { position: this.position, done: this.done, wrote: this.wrote }
+  }
+
+  #attempt(places: readonly Place[], step: () => void, append: Append): 'done' | NotNow {
+    for (const place of places) {
+      if (place.keyspace.holding && place.keyspace.isHeld(place.key)) return 'held'
+    }
+    return this.#run(places, step, append)
+  }
+
+  #run(places: readonly Place[], step: () => void, append: Append): 'done' | NotNow {
+    for (const place of places) {
+      if (place.blind || this.#known?.get(place.keyspace)?.has(place.key) === true) continue
+      if (place.keyspace.fresh(place.key) === undefined) {
+        place.keyspace.misses++
+        return 'unknown'
+      }
+      place.keyspace.hits++
+    }
+    this.#begin()
+    step()
+    if (this.#entries.length === 0) {
+      this.done = this.#whenVisible()
+      return 'done'
+    }
+    return this.#appendAll(append)
+  }
+
+  #begin(): void {
+    this.position = 0
+    this.done = undefined
+    this.wrote = false
+    this.#own = undefined
+    this.#folded = 0
+    if (this.#entries.length === 0) return
+    // The arrays of a step before that failed half-way, or that the journal has now.
+    this.#entries = []
+    this.#keyspaces.length = 0
+    this.#ttls.length = 0
+  }
+
+  /** Nothing that a crash could take back is told to anyone. */
+  #whenVisible(): Promise<unknown> | undefined {
+    const { journal } = this.#engine
+    return this.position > journal.durablePosition ? journal.whenDurable(this.position) : undefined
+  }
+
+  #appendAll(append: Append): 'done' | NotNow {
+    const entries = this.#entries
+    const ordered = entries.length === 1 ? entries : groupedByLane(entries)
+    const commit = append(ordered)
+    if (commit === undefined) return 'full'
+    let plain = true
+    for (let at = 0; at < entries.length; at++) {
+      const keyspace = this.#keyspaces[at] as Keyspace
+      const entry = entries[at] as Entry
+      keyspace.appended(entry, this.#ttls[at])
+      if (entry.position > this.position) this.position = entry.position
+      plain &&= keyspace.settlesAtCommit && append === this.#append
+    }
+    this.wrote = true
+    if (diagnostics.write.watched) publish(entries)
+    this.done = plain ? commit.done : this.#settled(commit, ordered, append)
+    return 'done'
+  }
+
+  /** As durable as the most demanding of its caches asks for; as the store, where it stood in line to go through. */
+  #settled(commit: Commit, entries: readonly Entry[], append: Append): Promise<unknown> {
+    const { pressure } = this.#engine.options
+    const levels = new Set(this.#keyspaces.map((keyspace) => keyspace.options.durability))
+    const through =
+      append === this.#appendInTurn &&
+      this.#keyspaces.some((keyspace) => this.#policyOf(keyspace) === 'through')
+    const durability =
+      through || levels.has('store') ? 'store' : levels.has('journal') ? 'journal' : 'memory'
+    return this.#engine.settle(commit, entries, {
+      durability,
+      policy: pressure.policy,
+      timeoutMs: pressure.waitMs,
+      signal: undefined,
+    })
+  }
+
+  #policyOf(keyspace: Keyspace | undefined): 'wait' | 'reject' | 'through' {
+    return keyspace?.options.pressure ?? this.#engine.options.pressure.policy
+  }
+
+  /** Runs the step in the turn in which the value is loaded. */
+  async #loaded(
+    place: Place,
+    step: () => void,
+    signal: AbortSignal | undefined,
+  ): Promise<Acknowledgement | NotNow> {
+    let outcome: Acknowledgement | NotNow = 'unknown'
+    const loading = place.keyspace.withCurrent(
+      place.key,
+      (value, position) => {
+        this.#know(place, { value, position })
+        try {
+          outcome = this.#outcome([place], step)
+        } finally {
+          this.#known = undefined
+        }
+      },
+      signal,
+    )
+    await loading
+    return outcome
+  }
+
+  /** Keeps everyone off the keys while they are loaded: the tier may be too small for all of them at once. */
+  async #holding(
+    places: readonly Place[],
+    step: () => void,
+    signal: AbortSignal | undefined,
+  ): Promise<Acknowledgement | NotNow> {
+    const releases: (() => void)[] = []
+    try {
+      // Always in the same order, so that two of them never wait for each other.
+      for (const { keyspace, key } of inOrder(places)) releases.push(await keyspace.hold(key))
+      const known: [Place, Known][] = []
+      const loads = places
+        .filter(({ blind }) => !blind)
+        .map((place) =>
+          place.keyspace.withCurrent(
+            place.key,
+            (value, position) => void known.push([place, { value, position }]),
+            signal,
+          ),
+        )
+      await Promise.all(loads)
+      // A write that one of them showed may have been undone meanwhile.
+      if (known.some(([place, { position }]) => this.#isDoubtful(place, position))) return 'held'
+      for (const [place, value] of known) this.#know(place, value)
+      const outcome = this.#run(places, step, this.#append)
+      return outcome === 'done' ? this.#acknowledgement() : outcome
+    } finally {
+      this.#known = undefined
+      for (const release of releases) release()
+    }
+  }
+
+  #isDoubtful({ keyspace, key }: Place, position: Position): boolean {
+    const { durablePosition } = this.#engine.journal
+    return position > durablePosition && keyspace.fresh(key)?.position !== position
+  }
+
+  #know({ keyspace, key }: Place, known: Known): void {
+    this.#known ??= new Map()
+    const ofKeyspace = this.#known.get(keyspace) ?? new Map<string, Known>()
+    ofKeyspace.set(key, known)
+    this.#known.set(keyspace, ofKeyspace)
+  }
+
+  /** Stands in line for room, and stays first in line until the step has run. */
+  #inLine(
+    places: readonly Place[],
+    step: () => void,
+    signal: AbortSignal | undefined,
+  ): Promise<Acknowledgement> {
+    const { writer, options } = this.#engine
+    const policy = this.#policyOf(places[0]?.keyspace)
+    let loading = false
+    let failure: { readonly error: unknown } | undefined
+    const load = async (): Promise<void> => {
+      loading = true
+      try {
+        await Promise.all(
+          places.map((place) =>
+            place.blind
+              ? undefined
+              : place.keyspace.withCurrent(place.key, () => undefined, signal),
+          ),
+        )
+      } catch (error) {
+        failure = { error }
+      }
+      loading = false
+      writer.pump()
+    }
+    return writer.whenRoom({ policy, waitMs: options.pressure.waitMs, signal }, () => {
+      if (failure !== undefined) throw failure.error
+      const outcome = this.#attempt(places, step, this.#appendInTurn)
+      if (outcome === 'done') return { done: true, value: this.#acknowledgement() }
+      if (outcome === 'unknown' && !loading) void load()
+      return { done: false }
+    })
+  }
+
+  #ownValues(keyspace: Keyspace): Map<string, Fields | undefined> | undefined {
+    this.#own ??= new Map()
+    for (; this.#folded < this.#entries.length; this.#folded++) {
+      const entry = this.#entries[this.#folded] as Entry
+      const of = this.#keyspaces[this.#folded] as Keyspace
+      const values = this.#own.get(of) ?? new Map<string, Fields | undefined>()
+      this.#own.set(of, values)
+      const before = values.has(entry.key)
+        ? values.get(entry.key)
+        : (this.#known?.get(of)?.get(entry.key) ?? of.fresh(entry.key))?.value
+      values.set(entry.key, applyMutation(before, entry.mutation, of.schema.blank))
+    }
+    return this.#own.get(keyspace)
+  }
+}
+
+/** Each once, by cache and key. */
+function inOrder(places: readonly Place[]): Place[] {
+  const sorted = [...places].sort(
+    (a, b) => compare(a.keyspace.name, b.keyspace.name) || compare(a.key, b.key),
+  )
+  return sorted.filter((place, at) => {
+    const before = sorted[at - 1]
+    return before?.key !== place.key || before.keyspace !== place.keyspace
+  })
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
+
+function publish(entries: readonly Entry[]): void {
+  const [first] = entries
+  if (first === undefined) return
+  const name = mutationName(first.mutation)
+  diagnostics.write.publish(() => ({
+    cache: first.cache,
+    kind: entries.length === 1 ? name : 'batch',
+    mutations: entries.length,
+    position: entries.at(-1)?.position ?? 0,
+  }))
+}
