@@ -29,10 +29,18 @@ export const formatVersion = 1
 /** What is written later never shares a page with what was acknowledged. */
 export const pageBytes = 4096
 export const batchHeaderBytes = 96
+export const maxLanes = 65_535
 /** What is gathered into one batch, header included. */
 export const gatheredBatchBytes = 1 << 20
 /** What one append may take, as a batch of its own, header included. */
 export const maxBatchBytes = 16 << 20
+
+/**
+ * Positions, ordinals and epochs stay below these. A header that says more was not written by a journal, and counting on
+ * from there would leave what numbers can hold.
+ */
+const maxPosition = 2 ** 52
+const maxEpoch = 2 ** 32 - 1
 
 const segmentMagic = Buffer.from('DAYBOOK\n', 'latin1')
 const batchMagic = 0x48435442
@@ -118,7 +126,7 @@ export function decodeSegmentHeader(page: Buffer): SegmentHeader | 'damaged' | '
   const version = page.readUInt32LE(8)
   if (version > formatVersion || page.readUInt32LE(16) !== crc32Algorithm) return 'newer'
   const ordinal = readU64(page, 56)
-  return {
+  const header = {
     version,
     lanes: page.readUInt32LE(20),
     journalId: readId(page, 24),
@@ -133,6 +141,15 @@ export function decodeSegmentHeader(page: Buffer): SegmentHeader | 'damaged' | '
         : { link: page.readUInt32LE(84), end: readU64(page, 88), segmentId: readId(page, 96) },
     link,
   }
+  const possible =
+    header.lanes >= 1 &&
+    header.lanes <= maxLanes &&
+    ordinal >= 1 &&
+    ordinal < maxPosition &&
+    header.base >= 1 &&
+    header.base < maxPosition &&
+    header.epoch < maxEpoch
+  return possible ? header : 'damaged'
 }
 
 /** Whose batches are read or written. */
@@ -190,6 +207,11 @@ export function decodeBatchHeader(
     previousLink: bytes.readUInt32LE(at + 76),
     link,
   }
+}
+
+/** False for what no journal has written, whatever the checksums say. */
+export function isPossible(batch: BatchHeader): boolean {
+  return batch.firstPosition >= 1 && lastPositionOf(batch) < maxPosition && batch.epoch < maxEpoch
 }
 
 export function checksum(bytes: Uint8Array): number {

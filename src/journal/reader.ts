@@ -1,15 +1,18 @@
 /**
  * Walks the batches of one segment in large reads. Every batch it gives is whole: both checksums and the link to its
- * predecessor hold. Where that ends before the limit, `stopped` says why.
+ * predecessor hold, and it has the records that its header says. Where that ends before the limit, `stopped` says why.
  */
 
 import type { File, Files } from '../base/files.ts'
+import { reasonOf } from '../base/errors.ts'
 import type { Position } from '../mutation/mutation.ts'
+import { visitRecords } from '../mutation/record.ts'
 import {
   batchBytes,
   batchHeaderBytes,
   checksum,
   decodeBatchHeader,
+  isPossible,
   lastPositionOf,
   pageBytes,
   type BatchHeader,
@@ -21,6 +24,8 @@ export const scanChunkBytes = 1 << 20
 export const findChunkBytes = 64 << 10
 
 export interface Batch {
+  /** Path of its segment. */
+  readonly file: string
   readonly header: BatchHeader
   /** The records. Valid until the next call. */
   readonly body: Buffer
@@ -32,6 +37,8 @@ export interface WalkRange {
   /** No batch ends beyond it. */
   readonly end: number
   readonly chunkBytes: number
+  /** No record is beyond it: the next segment begins there. Default: no bound. */
+  readonly lastPosition?: Position | undefined
 }
 
 export class SegmentWalker {
@@ -40,6 +47,7 @@ export class SegmentWalker {
   readonly #file: File
   readonly #end: number
   readonly #chunkBytes: number
+  readonly #lastPosition: Position
   #chunk: Buffer = Buffer.alloc(0)
   #chunkOffset = 0
   /** Where the next batch starts. */
@@ -50,8 +58,10 @@ export class SegmentWalker {
   nextPosition: Position
   epoch: number
   last: BatchHeader | undefined
-  /** Why there is no batch at `offset`. `intruder`: there is a valid one, which does not follow the one before. */
+  /** Why there is no batch at `offset`. `intruder`: its checksums hold, and it does not belong there. */
   stopped: 'invalid' | 'intruder' | undefined
+  /** What is wrong with an intruder. */
+  problem: string | undefined
 
   static async open(files: Files, segment: Segment, range: WalkRange): Promise<SegmentWalker> {
     return new SegmentWalker(segment, await files.open(segment.path, 'read'), range)
@@ -63,6 +73,7 @@ export class SegmentWalker {
     this.#file = file
     this.#end = range.end
     this.#chunkBytes = range.chunkBytes
+    this.#lastPosition = range.lastPosition ?? Infinity
     this.offset = range.from ?? pageBytes
     this.link = this.offset === pageBytes ? segment.header.link : undefined
     this.nextPosition = segment.header.base
@@ -77,15 +88,12 @@ export class SegmentWalker {
       this.stopped = 'invalid'
       return undefined
     }
-    const { header } = batch
-    const follows =
-      (this.link === undefined || header.previousLink === this.link) &&
-      header.firstPosition >= this.nextPosition &&
-      header.epoch >= this.epoch
-    if (!follows) {
+    this.problem = this.#problemOf(batch)
+    if (this.problem !== undefined) {
       this.stopped = 'intruder'
       return undefined
     }
+    const { header } = batch
     if (header.count > 0) this.#segment.index.add(header.firstPosition, header.offset)
     this.offset += batchBytes(header.bodyBytes)
     this.link = header.link
@@ -97,6 +105,17 @@ export class SegmentWalker {
 
   close(): Promise<void> {
     return this.#file.close()
+  }
+
+  #problemOf({ header, body }: Batch): string | undefined {
+    const follows =
+      (this.link === undefined || header.previousLink === this.link) &&
+      header.firstPosition >= this.nextPosition &&
+      header.epoch >= this.epoch
+    if (!follows) return 'the batch does not follow the one before it'
+    if (lastPositionOf(header) > this.#lastPosition) return 'the batch is of a later segment'
+    if (!isPossible(header)) return 'the batch has a position or an epoch that no journal reaches'
+    return recordsProblem(header, body, this.#segment.header.lanes)
   }
 
   async #read(): Promise<Batch | undefined> {
@@ -116,7 +135,7 @@ export class SegmentWalker {
     if (body.byteLength !== header.bodyBytes || checksum(body) !== header.bodyChecksum) {
       return undefined
     }
-    return { header, body }
+    return { file: this.#segment.path, header, body }
   }
 
   #holds(bytes: number): boolean {
@@ -129,4 +148,22 @@ export class SegmentWalker {
     this.#chunk = Buffer.from(read.buffer, read.byteOffset, read.byteLength)
     this.#chunkOffset = this.offset
   }
+}
+
+/** What is wrong with a batch's records, without decoding them; undefined where they are what its header says. */
+function recordsProblem(header: BatchHeader, body: Buffer, lanes: number): string | undefined {
+  let count = 0
+  let strayPosition: Position | undefined
+  try {
+    visitRecords(body, 0, body.length, header.firstPosition, (position, lane) => {
+      count++
+      if (lane >= lanes) strayPosition ??= position
+    })
+  } catch (error) {
+    return `the record at position ${header.firstPosition + count} cannot be read: ${reasonOf(error)}`
+  }
+  if (strayPosition !== undefined) {
+    return `the record at position ${strayPosition} has a lane that does not exist`
+  }
+  return count === header.count ? undefined : 'the batch has another count of records'
 }

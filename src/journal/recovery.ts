@@ -121,17 +121,19 @@ export async function listSegments(
   return { segments, damage: undefined }
 }
 
+/** Set where the two segments are not of one journal. */
+export function foreignDamage(segment: Segment, other: Segment): Damage | undefined {
+  const { journalId } = segment.header
+  if (journalId === other.header.journalId) return undefined
+  const reason = `it belongs to the journal ${journalId}, not to ${other.header.journalId}`
+  return { kind: 'foreign', file: segment.path, offset: 0, reason }
+}
+
 function sequenceDamage(previous: Segment, segment: Segment): Damage | undefined {
   const before = previous.header
   const header = segment.header
-  if (header.journalId !== before.journalId) {
-    return {
-      kind: 'foreign',
-      file: segment.path,
-      offset: 0,
-      reason: `it belongs to the journal ${header.journalId}, not to ${before.journalId}`,
-    }
-  }
+  const foreign = foreignDamage(segment, previous)
+  if (foreign !== undefined) return foreign
   if (header.ordinal !== before.ordinal + 1) {
     const reason =
       header.ordinal === before.ordinal
@@ -164,9 +166,8 @@ export async function examineTail(files: Files, segment: Segment): Promise<Tail>
       tornBytes: 0,
       damage: undefined,
     }
-    if (walker.stopped === 'intruder') {
-      const reason = 'the batch does not follow the one before it'
-      return { ...tail, damage: damaged(segment.path, tail.end, reason) }
+    if (walker.problem !== undefined) {
+      return { ...tail, damage: damaged(segment.path, tail.end, walker.problem) }
     }
     let reach = maxBatchBytes
     let tornBytes = 0

@@ -21,7 +21,7 @@ import {
 } from './format.ts'
 import { restoreLast } from './last-batch.ts'
 import { scanChunkBytes, SegmentWalker } from './reader.ts'
-import { listSegments } from './recovery.ts'
+import { foreignDamage, listSegments } from './recovery.ts'
 import { lockName, lockedError, loadSegment, type Segment } from './segment.ts'
 import { verifyJournal } from './verify.ts'
 
@@ -109,6 +109,11 @@ async function findCut(directory: string, files: Files): Promise<Cut | undefined
   if (segment === undefined || damage.kind !== 'damaged') throw damageError(directory, damage)
   const end = await endBefore(files, segment, damage)
   const behind = await segmentsBehind(files, directory, names, segments.slice(0, reports.length))
+  // Which of two journals is the right one is not for a repair to decide.
+  for (const { segment: other } of behind) {
+    const foreign = other && foreignDamage(other, segment)
+    if (foreign !== undefined) throw damageError(directory, foreign)
+  }
   let lostRecords = 0
   let lastLost = end.firstLost - 1
   const lose = (count: number, position: Position): void => {

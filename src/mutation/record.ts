@@ -94,9 +94,10 @@ export function encodeRecord(entry: Entry, buffer: Buffer, offset: number): numb
   return end - offset
 }
 
-/** The inverse of `encodeRecord`. The caller has checked the batch's checksum. */
+/** The inverse of `encodeRecord`. The caller has checked the batch's checksum; throws where it is no record. */
 export function decodeRecord(buffer: Buffer, offset: number, position: Position): Entry {
   const length = recordLength(buffer, offset)
+  const end = offset + length
   const flags = byteAt(buffer, offset + 10)
   const cacheBytes = byteAt(buffer, offset + 11)
   const keyBytes = buffer.readUInt16LE(offset + 12)
@@ -104,18 +105,19 @@ export function decodeRecord(buffer: Buffer, offset: number, position: Position)
   let expiresAtMs: number | undefined
   let retryOf: string | undefined
   if (flags & expiresFlag) {
+    assert(at + 8 <= end, partsFit)
     expiresAtMs = buffer.readDoubleLE(at)
     at += 8
   }
   if (flags & retryFlag) {
-    const end = at + 1 + byteAt(buffer, at)
-    retryOf = buffer.toString('utf8', at + 1, end)
-    at = end
+    const retryEnd = at + 1 + byteAt(buffer, at)
+    assert(retryEnd <= end, partsFit)
+    retryOf = buffer.toString('utf8', at + 1, retryEnd)
+    at = retryEnd
   }
   const keyAt = at + cacheBytes
   const payloadAt = keyAt + keyBytes
-  const end = offset + length
-  assert(payloadAt <= end && end <= buffer.length, 'a record’s parts fit its length')
+  assert(payloadAt <= end, partsFit)
   return {
     position,
     lane: buffer.readUInt16LE(offset + 8),
@@ -129,6 +131,8 @@ export function decodeRecord(buffer: Buffer, offset: number, position: Position)
     bytes: length,
   }
 }
+
+const partsFit = 'a record’s parts fit its length'
 
 /** Neighbouring records are mostly of one cache: its name is not decoded again. */
 let lastCacheName = ''
@@ -146,6 +150,7 @@ function cacheName(buffer: Buffer, start: number, end: number): string {
 }
 
 export function recordLength(buffer: Buffer, offset: number): number {
+  assert(offset + fixedBytes <= buffer.length, 'a record begins within its batch')
   const length = buffer.readUInt32LE(offset)
   assert(length >= fixedBytes && offset + length <= buffer.length, 'a record ends within its batch')
   return length
@@ -285,14 +290,15 @@ function decodeMutation(flags: number, payload: string): Mutation {
   const value = flags & taggedFlag ? untagParts(kind, parsed) : parsed
   switch (kind) {
     case kinds.set:
-      return { kind: 'set', fields: value as Fields }
+      return { kind: 'set', fields: asFields(value) }
     case kinds.merge:
-      return { kind: 'patch', fields: value as Fields, amounts: {} }
+      return { kind: 'patch', fields: asFields(value), amounts: {} }
     case kinds.increment:
-      return { kind: 'patch', fields: {}, amounts: value as Amounts }
+      return { kind: 'patch', fields: {}, amounts: asAmounts(value) }
     case kinds.patch: {
-      const [fields, amounts] = value as [Fields, Amounts]
-      return { kind: 'patch', fields, amounts }
+      assert(Array.isArray(value) && value.length === 2, payloadFits)
+      const [fields, amounts] = value as readonly unknown[]
+      return { kind: 'patch', fields: asFields(fields), amounts: asAmounts(amounts) }
     }
     default:
       return unreachable(kind as never)
@@ -300,7 +306,25 @@ function decodeMutation(flags: number, payload: string): Mutation {
 }
 
 function untagParts(kind: number, parsed: unknown): unknown {
-  return kind === kinds.patch ? (parsed as unknown[]).map(untag) : untag(parsed)
+  if (kind !== kinds.patch) return untag(parsed)
+  assert(Array.isArray(parsed), payloadFits)
+  return parsed.map(untag)
+}
+
+const payloadFits = 'a record’s payload is that of its kind'
+
+function asFields(value: unknown): Fields {
+  const fits = typeof value === 'object' && value !== null && !Array.isArray(value)
+  assert(fits && !(value instanceof Uint8Array), payloadFits)
+  return value as Fields
+}
+
+function asAmounts(value: unknown): Amounts {
+  const amounts = asFields(value)
+  for (const name in amounts) {
+    assert(['number', 'bigint', 'string'].includes(typeof amounts[name]), payloadFits)
+  }
+  return amounts as Amounts
 }
 
 function refuseProto(name: string): void {
