@@ -296,7 +296,7 @@ export class Turn implements Acknowledgement {
       const known: [Place, Known][] = []
       const loads = places
         .filter(({ blind }) => !blind)
-        .map((place) =>
+        .map(async (place) =>
           place.keyspace.withCurrent(
             place.key,
             (value, position) => void known.push([place, { value, position }]),
@@ -341,7 +341,7 @@ export class Turn implements Acknowledgement {
       loading = true
       try {
         await Promise.all(
-          places.map((place) =>
+          places.map(async (place) =>
             place.blind
               ? undefined
               : place.keyspace.withCurrent(place.key, () => undefined, signal),

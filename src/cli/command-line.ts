@@ -10,6 +10,7 @@ import { demoCommand } from './demo-command.ts'
 import { type ExitCode, exitCodeOf, exitCodes, exitCodesHelp } from './exit-codes.ts'
 import { flushCommand } from './flush-command.ts'
 import { journalCommand } from './journal-command.ts'
+import { serveCommand } from './serve-command.ts'
 import { statusCommand } from './status-command.ts'
 import { printable } from './terminal.ts'
 
@@ -43,6 +44,7 @@ function commandLine(context: CommandContext, finish: (exitCode: ExitCode) => vo
       `
 Examples:
   daybook demo                              see it survive kill -9
+  daybook serve                             a server for every client of Redis
   daybook status ./data                     is anything not in the database yet?
   daybook dead-letters list ./data          what was refused, and why?
   daybook journal verify ./data             is the journal whole?
@@ -51,6 +53,7 @@ Every command takes --json. Commands work beside the running application, and on
 ${exitCodesHelp}`,
     )
     .addCommand(demoCommand(context, finish))
+    .addCommand(serveCommand(context, finish))
     .addCommand(statusCommand(context, finish))
     .addCommand(flushCommand(context, finish))
     .addCommand(deadLettersCommand(context, finish))

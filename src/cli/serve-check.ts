@@ -1,0 +1,70 @@
+/** `daybook serve --check`: what the configuration means for the real database, without serving anything. */
+
+import type { Clock } from '../base/clock.ts'
+import { storeFromUrl } from '../store/store-url.ts'
+import type { ServerConfig } from '../server/config.ts'
+import type { TableSchema } from '../store/schema.ts'
+import { table, type Terminal } from './terminal.ts'
+
+/** Throws what would stand in the way of serving. Only looks at tables: no lane is claimed, nothing is written. */
+export async function checkLines(
+  config: ServerConfig,
+  { clock }: { readonly clock: Clock },
+  terminal: Terminal,
+): Promise<string[]> {
+  const store = await storeFromUrl(config.store)
+  const abort = new AbortController()
+  const timer = clock.setTimer(config.book.openTimeoutMs ?? 30_000, () => abort.abort())
+  try {
+    const lines: string[] = []
+    for (const [name, { options, rowExpiry }] of config.caches) {
+      const schema = await store.describe(
+        {
+          cache: name,
+          table: options.table,
+          key: typeof options.key === 'string' ? [options.key] : (options.key ?? []),
+          columns: options.columns,
+          rest: options.rest,
+        },
+        { signal: abort.signal },
+      )
+      lines.push(...cacheLines(name, schema, rowExpiry, terminal), '')
+    }
+    if (config.caches.size === 0) {
+      lines.push('No cache is configured: every key is a document in table daybook_values.', '')
+    } else {
+      lines.push('Every other key is a document in table daybook_values, cache "redis".', '')
+    }
+    lines.push('The configuration is good.')
+    return lines
+  } finally {
+    timer.cancel()
+    await store.close()
+  }
+}
+
+function cacheLines(
+  name: string,
+  schema: TableSchema,
+  rowExpiry: string | undefined,
+  terminal: Terminal,
+): string[] {
+  if (schema.document) return [`${name}:<key> is a document in table ${schema.table}.`]
+  const key = schema.key.map((column) => `<${column.name}>`).join(':')
+  const columns = [...schema.columns, ...(schema.rest === undefined ? [] : [schema.rest])]
+  const rows = columns.map((column) => [
+    column.name,
+    column.databaseType,
+    column === schema.rest ? 'all other fields' : column.nullable ? 'may be NULL' : 'NOT NULL',
+  ])
+  const expiry =
+    rowExpiry === undefined
+      ? 'EXPIRE is refused'
+      : 'EXPIRE lets the row leave memory, not the table'
+  return [
+    `${terminal.style('bold', `${name}:${key}`)} is a row of table ${schema.table}; ${expiry}.`,
+    ...table(terminal, [{ title: 'field' }, { title: 'type' }, { title: '' }], rows).map(
+      (line) => `  ${line}`,
+    ),
+  ]
+}

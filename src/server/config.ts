@@ -1,0 +1,113 @@
+/**
+ * The configuration of a server: one object, from a file, with environment variables and flags laid over it.
+ *
+ *     {
+ *       "directory": "./daybook-data",
+ *       "store": "postgres://localhost/shop",
+ *       "caches": { "users": { "table": "users", "key": "id" } },
+ *       "redis": { "port": 6380 },
+ *       "http": { "port": 6381 }
+ *     }
+ *
+ * Every option has a default but none is unknown: a misspelt one is refused with the nearest that there is.
+ */
+
+import { DaybookError } from '../base/errors.ts'
+import { readOptions, type OptionTable } from '../base/options.ts'
+import {
+  bookTable,
+  readCacheOptions,
+  type CacheOptions,
+  type DaybookOptions,
+} from '../book/options.ts'
+import type { HttpOptions } from './http/http-options.ts'
+import { readRedisOptions, type RedisOptions } from './redis/options.ts'
+import type { RowExpiry } from './redis/table-space.ts'
+
+/** A cache as the configuration gives it: what JSON can say of one, and what EXPIRE means. */
+export type ServedCacheOptions = Omit<CacheOptions<unknown>, 'schema' | 'routeBy' | 'expire'> & {
+  readonly expire?: RowExpiry
+}
+
+export interface ServerConfig {
+  readonly directory: string
+  /** A URL. */
+  readonly store: string
+  readonly caches: ReadonlyMap<string, { options: CacheOptions<unknown>; rowExpiry: RowExpiry }>
+  readonly redis: RedisOptions
+  readonly http: HttpOptions & { readonly enabled: boolean }
+  /** What is left of the book's options. */
+  readonly book: Omit<DaybookOptions, 'directory' | 'store' | 'logger' | 'control'>
+}
+
+export const defaultDirectory = './daybook-data'
+
+const { lanes, flush, journal, pressure, openTimeoutMs, drainTimeoutMs, loadTimeoutMs } = bookTable
+const { stallMs, deadLetterBytes } = bookTable
+
+const serverTable = {
+  directory: { ...bookTable.directory, required: undefined, default: defaultDirectory },
+  store: {
+    type: 'string',
+    default: undefined,
+    doc: 'The database as a URL. Default: SQLite, in store.sqlite in the directory.',
+  },
+  caches: { type: 'object', default: undefined, doc: 'Tables whose rows are keys, by prefix.' },
+  redis: { type: 'object', default: undefined, doc: 'The Redis protocol.' },
+  http: { type: 'object', default: undefined, doc: 'Metrics, the admin API and the dashboard.' },
+  lanes,
+  flush,
+  journal,
+  pressure,
+  openTimeoutMs,
+  drainTimeoutMs,
+  loadTimeoutMs,
+  stallMs,
+  deadLetterBytes,
+} as const satisfies OptionTable
+
+/** Throws INVALID_OPTION. Where an option is, its path says: `caches.users.table`. */
+export function readServerConfig(given: object): ServerConfig {
+  const { directory, store, caches, redis, http, ...rest } = readOptions('', given, serverTable)
+  const path = directory ?? defaultDirectory
+  const { enabled = true, ...httpOptions } = (http ?? {}) as HttpOptions & { enabled?: boolean }
+  return {
+    directory: path,
+    store: store ?? `sqlite:${path}/store.sqlite`,
+    caches: readCaches(caches),
+    redis: readRedisOptions(redis),
+    http: { ...httpOptions, enabled },
+    book: rest as ServerConfig['book'],
+  }
+}
+
+function readCaches(given: object | undefined): ServerConfig['caches'] {
+  const caches = new Map<string, { options: CacheOptions<unknown>; rowExpiry: RowExpiry }>()
+  for (const [name, cache] of Object.entries(given ?? {}) as [string, ServedCacheOptions][]) {
+    checkCacheName(name)
+    const { expire, ...options } = cache
+    // Checked now, so that a mistake is found before anything is opened.
+    readCacheOptions(name, { ...options, ...(expire === undefined ? {} : { expire: 'evict' }) })
+    checkRowExpiry(name, expire)
+    caches.set(name, { options, rowExpiry: expire })
+  }
+  return caches
+}
+
+/** What stands before the colon of a key. */
+function checkCacheName(name: string): void {
+  if (name !== '' && !name.includes(':') && name !== 'redis') return
+  throw new DaybookError('INVALID_OPTION', `caches.${name} cannot be the prefix of keys.`, {
+    details: { path: `caches.${name}` },
+    hint: 'A cache of the server has a name without a colon, and other than "redis".',
+  })
+}
+
+function checkRowExpiry(name: string, expire: unknown): void {
+  if (expire === undefined || expire === 'evict') return
+  const path = `caches.${name}.expire`
+  throw new DaybookError('INVALID_OPTION', `Option ${path} must be 'evict'.`, {
+    details: { path, expected: "'evict'" },
+    hint: 'EXPIRE then lets the row leave memory at its end; the row itself stays in the table.',
+  })
+}

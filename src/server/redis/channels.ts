@@ -1,0 +1,69 @@
+/** Publish and subscribe, within this process. Messages are sent at once and kept nowhere. */
+
+import { matchesGlob } from './glob.ts'
+import { bulk } from './reply.ts'
+import type { Session } from './session.ts'
+
+/** Channels and patterns of one connection. */
+export const maxSubscriptions = 100_000
+
+export class Channels {
+  readonly #channels = new Map<string, Set<Session>>()
+  readonly #patterns = new Map<string, Set<Session>>()
+
+  subscribe(session: Session, kind: 'channels' | 'patterns', name: string): void {
+    session[kind].add(name)
+    const all = this.#all(kind)
+    const sessions = all.get(name) ?? new Set()
+    sessions.add(session)
+    all.set(name, sessions)
+  }
+
+  unsubscribe(session: Session, kind: 'channels' | 'patterns', name: string): void {
+    session[kind].delete(name)
+    const all = this.#all(kind)
+    const sessions = all.get(name)
+    sessions?.delete(session)
+    if (sessions?.size === 0) all.delete(name)
+  }
+
+  /** Of a connection that ended, or was reset. */
+  leave(session: Session): void {
+    for (const name of [...session.channels]) this.unsubscribe(session, 'channels', name)
+    for (const name of [...session.patterns]) this.unsubscribe(session, 'patterns', name)
+  }
+
+  /** Returns how many got it. */
+  publish(channel: string, message: string): number {
+    let count = 0
+    const body = bulk(channel) + bulk(message)
+    for (const session of this.#channels.get(channel) ?? []) {
+      session.push(`${session.protocol.push(3)}${bulk('message')}${body}`)
+      count++
+    }
+    for (const [pattern, sessions] of this.#patterns) {
+      if (!matchesGlob(pattern, channel)) continue
+      for (const session of sessions) {
+        session.push(`${session.protocol.push(4)}${bulk('pmessage')}${bulk(pattern)}${body}`)
+        count++
+      }
+    }
+    return count
+  }
+
+  channels(pattern: string): string[] {
+    return [...this.#channels.keys()].filter((name) => matchesGlob(pattern, name))
+  }
+
+  subscribers(channel: string): number {
+    return this.#channels.get(channel)?.size ?? 0
+  }
+
+  get patternCount(): number {
+    return this.#patterns.size
+  }
+
+  #all(kind: 'channels' | 'patterns'): Map<string, Set<Session>> {
+    return kind === 'channels' ? this.#channels : this.#patterns
+  }
+}

@@ -1,0 +1,80 @@
+/** What a command is, and what it is given. */
+
+import type { Turn } from '../../book/turn.ts'
+import type { Protocol } from './reply.ts'
+import type { Server } from './server.ts'
+import type { Session } from './session.ts'
+import type { Target } from './space.ts'
+
+/** One call of a command: of a connection, one after the other, in the same object. */
+export interface Call {
+  readonly session: Session
+  readonly server: Server
+  readonly turn: Turn
+  readonly protocol: Protocol
+  /** The name first. */
+  readonly args: readonly string[]
+  /** All arguments are ASCII without NUL. */
+  readonly plain: boolean
+  /** Of the command's keys, in the order of the arguments. */
+  readonly targets: readonly Target[]
+}
+
+export type Flag =
+  | 'write'
+  | 'readonly'
+  | 'admin'
+  | 'fast'
+  | 'pubsub'
+  | 'noscript'
+  | 'loading'
+  | 'stale'
+  | 'denyoom'
+  /** May be called before authentication. */
+  | 'no_auth'
+  /** Runs at once within MULTI, and is not queued. */
+  | 'no_multi'
+
+interface Described {
+  /** In lower case. Of a subcommand `client|id`. */
+  readonly name: string
+  /** As Redis counts: the name is one; negative: at least as many. */
+  readonly arity: number
+  readonly flags: readonly Flag[]
+  /** First and last argument that is a key, and the step between them; last is negative from the end. */
+  readonly keys?: readonly [first: number, last: number, step: number]
+  readonly group?: string
+  readonly summary?: string
+  /** One of these is the second argument, and then is the command. */
+  readonly subcommands?: ReadonlyMap<string, Command>
+}
+
+export type Command = Described &
+  (
+    | {
+        /** A step of a turn, perhaps run again: no effect but what it writes, unless it cannot be run again. */
+        readonly run: (call: Call) => string
+        /** True where this call looks at none of its keys. */
+        readonly blind?: (args: readonly string[]) => boolean
+      }
+    | {
+        /** Not a step: it waits for something. */
+        readonly wait: (call: Call) => Promise<string>
+      }
+  )
+
+/** The commands with their group, which COMMAND DOCS tells. */
+export function inGroup(group: string, commands: readonly Command[]): readonly Command[] {
+  return commands.map((command) => ({ ...command, group }))
+}
+
+/** The n-th key; the command's arity has seen to it that there is one. */
+export function targetOf(call: Call, index = 0): Target {
+  const target = call.targets[index]
+  if (target === undefined) throw new Error('A command has the keys that it declares.')
+  return target
+}
+
+export function argumentOf(call: Call, index: number): string {
+  return call.args[index] ?? ''
+}

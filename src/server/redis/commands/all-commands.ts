@@ -1,0 +1,24 @@
+/** Every command that the server knows. */
+
+import type { Command } from '../command.ts'
+import { channelCommands } from './channel-commands.ts'
+import { connectionCommands } from './connection-commands.ts'
+import { daybookCommands } from './daybook-commands.ts'
+import { hashCommands } from './hash-commands.ts'
+import { keyCommands } from './key-commands.ts'
+import { serverCommands } from './server-commands.ts'
+import { stringCommands } from './string-commands.ts'
+import { transactionCommands } from './transaction-commands.ts'
+
+export const allCommands: readonly Command[] = [
+  ...stringCommands,
+  ...hashCommands,
+  ...keyCommands,
+  ...transactionCommands,
+  ...connectionCommands,
+  ...channelCommands,
+  ...serverCommands,
+  ...daybookCommands,
+  // Run by the connection itself: it is the one that knows what was queued.
+  { name: 'exec', arity: 1, flags: ['noscript', 'no_multi'], group: 'transactions', run: () => '' },
+]

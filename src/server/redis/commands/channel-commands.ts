@@ -1,0 +1,77 @@
+/** Publish and subscribe. */
+
+import { maxSubscriptions } from '../channels.ts'
+import { argumentOf, type Call, inGroup } from '../command.ts'
+import { RedisError, wrongArity } from '../redis-error.ts'
+import { bulk, bulks, integer } from '../reply.ts'
+
+type Kind = 'channels' | 'patterns'
+
+function subscribe(kind: Kind): (call: Call) => string {
+  const word = kind === 'channels' ? 'subscribe' : 'psubscribe'
+  return (call) => {
+    const { session, server } = call
+    if (session.transaction !== undefined && session.protocol.version === 2) {
+      throw new RedisError(`ERR ${word.toUpperCase()} isn't allowed in MULTI`)
+    }
+    let reply = ''
+    for (const name of call.args.slice(1)) {
+      if (session.subscriptions >= maxSubscriptions) {
+        throw new RedisError(`ERR a connection has at most ${maxSubscriptions} subscriptions`)
+      }
+      server.channels.subscribe(session, kind, name)
+      reply += notice(call, word, bulk(name))
+    }
+    return reply
+  }
+}
+
+function unsubscribe(kind: Kind): (call: Call) => string {
+  const word = kind === 'channels' ? 'unsubscribe' : 'punsubscribe'
+  return (call) => {
+    const { session, server } = call
+    const names = call.args.length > 1 ? call.args.slice(1) : [...session[kind]]
+    if (names.length === 0) return notice(call, word, call.protocol.nil)
+    let reply = ''
+    for (const name of names) {
+      server.channels.unsubscribe(session, kind, name)
+      reply += notice(call, word, bulk(name))
+    }
+    return reply
+  }
+}
+
+function notice(call: Call, word: string, name: string): string {
+  return `${call.protocol.push(3)}${bulk(word)}${name}${integer(call.session.subscriptions)}`
+}
+
+function pubsub(call: Call): string {
+  const { server } = call
+  const what = argumentOf(call, 1).toLowerCase()
+  if (what === 'channels' && call.args.length <= 3) {
+    return bulks(server.channels.channels(call.args.length === 3 ? argumentOf(call, 2) : '*'))
+  }
+  if (what === 'numsub') {
+    const counts = call.args
+      .slice(2)
+      .map((name) => bulk(name) + integer(server.channels.subscribers(name)))
+    return `*${2 * counts.length}\r\n${counts.join('')}`
+  }
+  if (what === 'numpat' && call.args.length === 2) return integer(server.channels.patternCount)
+  if (['channels', 'numpat'].includes(what)) throw wrongArity(`pubsub|${what}`)
+  throw new RedisError(`ERR unknown subcommand '${argumentOf(call, 1)}'. Try PUBSUB HELP.`)
+}
+
+export const channelCommands = inGroup('pubsub', [
+  { name: 'subscribe', arity: -2, flags: ['pubsub', 'noscript'], run: subscribe('channels') },
+  { name: 'psubscribe', arity: -2, flags: ['pubsub', 'noscript'], run: subscribe('patterns') },
+  { name: 'unsubscribe', arity: -1, flags: ['pubsub', 'noscript'], run: unsubscribe('channels') },
+  { name: 'punsubscribe', arity: -1, flags: ['pubsub', 'noscript'], run: unsubscribe('patterns') },
+  {
+    name: 'publish',
+    arity: 3,
+    flags: ['pubsub', 'fast'],
+    run: (call) => integer(call.server.channels.publish(argumentOf(call, 1), argumentOf(call, 2))),
+  },
+  { name: 'pubsub', arity: -2, flags: ['pubsub'], run: pubsub },
+])

@@ -1,0 +1,395 @@
+/** Commands of keys, whatever their type. */
+
+import { argumentOf, targetOf, type Call, inGroup } from '../command.ts'
+import { deadlineOf } from '../deadline.ts'
+import { databaseCount } from '../databases.ts'
+import { matchesGlob } from '../glob.ts'
+import { safeIntegerOf } from '../numbers.ts'
+import { notAnInteger, RedisError, syntaxError, wrongType } from '../redis-error.ts'
+import { bulk, bulks, integer, ok, one, simple, zero } from '../reply.ts'
+import type { Target } from '../space.ts'
+import { cursorOf, scanOptions } from './scan-members.ts'
+
+function countLive(call: Call): number {
+  let count = 0
+  for (const target of call.targets) if (target.space.live(target) !== undefined) count++
+  return count
+}
+
+function del(call: Call): string {
+  let count = 0
+  for (const target of call.targets) {
+    if (target.space.live(target) === undefined) continue
+    target.space.delete(target)
+    count++
+  }
+  return integer(count)
+}
+
+function type(call: Call): string {
+  const target = targetOf(call)
+  const current = target.space.live(target)
+  return simple(current === undefined ? 'none' : target.space.typeOf(current))
+}
+
+interface ExpireFlags {
+  readonly nx: boolean
+  readonly xx: boolean
+  readonly gt: boolean
+  readonly lt: boolean
+}
+
+function expireFlags(call: Call): ExpireFlags {
+  const given = call.args.slice(3).map((flag) => flag.toLowerCase())
+  for (const [at, flag] of given.entries()) {
+    if (['nx', 'xx', 'gt', 'lt'].includes(flag)) continue
+    throw new RedisError(`ERR Unsupported option ${argumentOf(call, 3 + at)}`)
+  }
+  const [nx, xx, gt, lt] = ['nx', 'xx', 'gt', 'lt'].map((flag) => given.includes(flag))
+  if (nx === true && (xx === true || gt === true || lt === true)) {
+    throw new RedisError('ERR NX and XX, GT or LT options at the same time are not compatible')
+  }
+  if (gt === true && lt === true) {
+    throw new RedisError('ERR GT and LT options at the same time are not compatible')
+  }
+  return { nx: nx === true, xx: xx === true, gt: gt === true, lt: lt === true }
+}
+
+function expire(name: string, unitMs: number, relative: boolean): (call: Call) => string {
+  return (call) => {
+    const flags = expireFlags(call)
+    const atMs = deadlineOf(call, argumentOf(call, 2), unitMs, relative, name)
+    const target = targetOf(call)
+    const { space } = target
+    const current = space.live(target)
+    if (current === undefined) return zero
+    const before = space.expiresAt(target, current)
+    if (flags.nx && before !== undefined) return zero
+    if (flags.xx && before === undefined) return zero
+    // A key without a deadline lives for ever: nothing is beyond that.
+    if (flags.gt && (before === undefined || atMs <= before)) return zero
+    if (flags.lt && before !== undefined && atMs >= before) return zero
+    if (atMs <= call.turn.wallTime() && space.ownsRows) space.delete(target)
+    else space.expire(target, current, atMs)
+    return one
+  }
+}
+
+function timeLeft(unitMs: number, absolute: boolean): (call: Call) => string {
+  return (call) => {
+    const target = targetOf(call)
+    const current = target.space.live(target)
+    if (current === undefined) return integer(-2)
+    const atMs = target.space.expiresAt(target, current)
+    if (atMs === undefined) return integer(-1)
+    const ms = absolute ? atMs : Math.max(0, atMs - call.turn.wallTime())
+    return integer(unitMs === 1 ? Math.ceil(ms) : Math.floor((ms + 500) / unitMs))
+  }
+}
+
+function persist(call: Call): string {
+  const target = targetOf(call)
+  const current = target.space.live(target)
+  if (current === undefined || target.space.expiresAt(target, current) === undefined) return zero
+  target.space.expire(target, current, undefined)
+  return one
+}
+
+function rename(call: Call, overwrites: boolean): boolean {
+  const from = targetOf(call)
+  const to = targetOf(call, 1)
+  const current = from.space.live(from)
+  if (current === undefined) throw new RedisError('ERR no such key')
+  const there = to.space.live(to)
+  if (from.name === to.name) return overwrites
+  if (there !== undefined && !overwrites) return false
+  checkSameKind(from, to)
+  from.space.copyTo(current, to)
+  from.space.delete(from)
+  return true
+}
+
+/** A row and a document are not alike, and neither are the rows of two tables. */
+function checkSameKind(from: Target, to: Target): void {
+  if (from.space === to.space || (from.space.ownsRows && to.space.ownsRows)) return
+  throw wrongType()
+}
+
+interface CopyFlags {
+  readonly replace: boolean
+  readonly database: number
+}
+
+function copyFlags(call: Call): CopyFlags {
+  let replace = false
+  let database = call.session.database
+  for (let at = 3; at < call.args.length; at++) {
+    const option = argumentOf(call, at).toLowerCase()
+    if (option === 'replace') replace = true
+    else if (option === 'db' && at + 1 < call.args.length) {
+      database = databaseOf(argumentOf(call, ++at), 'ERR value is not an integer or out of range')
+    } else throw syntaxError()
+  }
+  return { replace, database }
+}
+
+function databaseOf(text: string, message: string): number {
+  const index = safeIntegerOf(text)
+  if (index === undefined) throw new RedisError(message)
+  if (index < 0 || index >= databaseCount) throw new RedisError('ERR DB index is out of range')
+  return index
+}
+
+/** Both keys, of which the second may be in another database. */
+async function acrossDatabases(
+  call: Call,
+  to: { readonly name: string; readonly database: number },
+  step: (from: Target, to: Target) => string,
+): Promise<string> {
+  const { session, server } = call
+  await server.databases.ready(to.database)
+  const from = server.databases.target(session.database, argumentOf(call, 1), call.plain, false)
+  const target = server.databases.target(to.database, to.name, call.plain, false)
+  let reply = ''
+  const { done } = await call.turn.later([from, target], () => {
+    reply = step(from, target)
+  })
+  await done
+  return reply
+}
+
+async function copy(call: Call): Promise<string> {
+  const { replace, database } = copyFlags(call)
+  const name = argumentOf(call, 2)
+  if (database === call.session.database && name === argumentOf(call, 1)) {
+    throw new RedisError('ERR source and destination objects are the same')
+  }
+  return acrossDatabases(call, { name, database }, (from, to) => {
+    const current = from.space.live(from)
+    if (current === undefined) return zero
+    if (to.space.live(to) !== undefined && !replace) return zero
+    checkSameKind(from, to)
+    from.space.copyTo(current, to)
+    return one
+  })
+}
+
+async function move(call: Call): Promise<string> {
+  const database = databaseOf(argumentOf(call, 2), 'ERR value is not an integer or out of range')
+  if (database === call.session.database) {
+    throw new RedisError('ERR source and destination objects are the same')
+  }
+  return acrossDatabases(call, { name: argumentOf(call, 1), database }, (from, to) => {
+    const current = from.space.live(from)
+    if (current === undefined || to.space.live(to) !== undefined) return zero
+    checkSameKind(from, to)
+    from.space.copyTo(current, to)
+    from.space.delete(from)
+    return one
+  })
+}
+
+async function keys(call: Call): Promise<string> {
+  const pattern = argumentOf(call, 1)
+  const found: string[] = []
+  const { server, session } = call
+  for await (const name of server.keys.walk(session.database)) {
+    if (!matchesGlob(pattern, name)) continue
+    if (found.length >= server.config.maxArguments) {
+      throw new RedisError(
+        `ERR KEYS would list more than ${server.config.maxArguments} keys; use SCAN`,
+      )
+    }
+    found.push(name)
+  }
+  return bulks(found)
+}
+
+async function scan(call: Call): Promise<string> {
+  const cursor = cursorOf(argumentOf(call, 1))
+  const { pattern, count, type: wanted } = scanOptions(call, 2, true)
+  const { server, session } = call
+  const page = await server.keys.page(session.database, cursor, count)
+  const matching = page.names.filter((name) => matchesGlob(pattern, name))
+  const found = wanted === undefined ? matching : await ofType(call, matching, wanted)
+  return `*2\r\n${bulk(String(page.next))}${bulks(found)}`
+}
+
+async function ofType(call: Call, names: readonly string[], wanted: string): Promise<string[]> {
+  const { server, session, turn } = call
+  const found: string[] = []
+  for (const name of names) {
+    const target = server.databases.target(session.database, name, false, false)
+    const { done } = await turn.later([target], () => {
+      const current = target.space.live(target)
+      if (current !== undefined && target.space.typeOf(current) === wanted) found.push(name)
+    })
+    await done
+  }
+  return found
+}
+
+async function randomkey(call: Call): Promise<string> {
+  const { server, session } = call
+  const name = await server.keys.random(session.database)
+  return name === undefined ? call.protocol.nil : bulk(name)
+}
+
+function object(call: Call): string {
+  const what = argumentOf(call, 1).toLowerCase()
+  if (what === 'help') {
+    return bulks([
+      'OBJECT <subcommand> [<arg> ...]. Subcommands are: ENCODING, FREQ, IDLETIME, REFCOUNT.',
+    ])
+  }
+  if (call.args.length !== 3 || !['encoding', 'idletime', 'refcount', 'freq'].includes(what)) {
+    throw new RedisError(
+      `ERR unknown subcommand or wrong number of arguments for '${argumentOf(call, 1)}'. Try OBJECT HELP.`,
+    )
+  }
+  const target = targetOf(call)
+  const current = target.space.live(target)
+  if (current === undefined) return call.protocol.nil
+  if (what === 'refcount') return one
+  if (what === 'idletime') return zero
+  if (what === 'freq') {
+    throw new RedisError(
+      'ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.',
+    )
+  }
+  return bulk(encodingOf(target))
+}
+
+/** As Redis would hold it; only its tests and curious people look. */
+function encodingOf(target: Target): string {
+  const current = target.space.live(target)
+  if (current === undefined) return 'none'
+  const { space } = target
+  switch (space.typeOf(current)) {
+    case 'hash': {
+      const small = space.fieldCount(current) <= 128
+      const short = (text: string | undefined): boolean => (text?.length ?? 0) <= 64
+      const names = small ? space.fieldNames(current) : []
+      const listpack =
+        small && names.every((name) => short(name) && short(space.field(current, name)))
+      return listpack ? 'listpack' : 'hashtable'
+    }
+    case 'set': {
+      const members = space.members(current)
+      const numbers =
+        members.length <= 512 && members.every((member) => safeIntegerOf(member) !== undefined)
+      return numbers ? 'intset' : 'hashtable'
+    }
+    case 'string': {
+      const text = space.stringOf(current)
+      if (text.length <= 20 && safeIntegerOf(text) !== undefined) return 'int'
+      return text.length <= 44 ? 'embstr' : 'raw'
+    }
+  }
+}
+
+function memory(call: Call): string {
+  if (argumentOf(call, 1).toLowerCase() !== 'usage') {
+    throw new RedisError(`ERR unknown subcommand '${argumentOf(call, 1)}'. Try MEMORY HELP.`)
+  }
+  if (call.args.length < 3) throw notAnInteger()
+  const target = targetOf(call)
+  if (target.space.live(target) === undefined) return call.protocol.nil
+  const held = target.keyspace.tier.get(target.key)
+  return integer(held?.bytes ?? 0)
+}
+
+export const keyCommands = inGroup('generic', [
+  { name: 'del', arity: -2, flags: ['write'], keys: [1, -1, 1], run: del },
+  { name: 'unlink', arity: -2, flags: ['write', 'fast'], keys: [1, -1, 1], run: del },
+  {
+    name: 'exists',
+    arity: -2,
+    flags: ['readonly', 'fast'],
+    keys: [1, -1, 1],
+    run: (call) => integer(countLive(call)),
+  },
+  {
+    name: 'touch',
+    arity: -2,
+    flags: ['readonly', 'fast'],
+    keys: [1, -1, 1],
+    run: (call) => integer(countLive(call)),
+  },
+  { name: 'type', arity: 2, flags: ['readonly', 'fast'], keys: [1, 1, 1], run: type },
+  {
+    name: 'expire',
+    arity: -3,
+    flags: ['write', 'fast'],
+    keys: [1, 1, 1],
+    run: expire('expire', 1000, true),
+  },
+  {
+    name: 'pexpire',
+    arity: -3,
+    flags: ['write', 'fast'],
+    keys: [1, 1, 1],
+    run: expire('pexpire', 1, true),
+  },
+  {
+    name: 'expireat',
+    arity: -3,
+    flags: ['write', 'fast'],
+    keys: [1, 1, 1],
+    run: expire('expireat', 1000, false),
+  },
+  {
+    name: 'pexpireat',
+    arity: -3,
+    flags: ['write', 'fast'],
+    keys: [1, 1, 1],
+    run: expire('pexpireat', 1, false),
+  },
+  {
+    name: 'ttl',
+    arity: 2,
+    flags: ['readonly', 'fast'],
+    keys: [1, 1, 1],
+    run: timeLeft(1000, false),
+  },
+  { name: 'pttl', arity: 2, flags: ['readonly', 'fast'], keys: [1, 1, 1], run: timeLeft(1, false) },
+  {
+    name: 'expiretime',
+    arity: 2,
+    flags: ['readonly', 'fast'],
+    keys: [1, 1, 1],
+    run: timeLeft(1000, true),
+  },
+  {
+    name: 'pexpiretime',
+    arity: 2,
+    flags: ['readonly', 'fast'],
+    keys: [1, 1, 1],
+    run: timeLeft(1, true),
+  },
+  { name: 'persist', arity: 2, flags: ['write', 'fast'], keys: [1, 1, 1], run: persist },
+  {
+    name: 'rename',
+    arity: 3,
+    flags: ['write'],
+    keys: [1, 2, 1],
+    run: (call) => {
+      rename(call, true)
+      return ok
+    },
+  },
+  {
+    name: 'renamenx',
+    arity: 3,
+    flags: ['write', 'fast'],
+    keys: [1, 2, 1],
+    run: (call) => (rename(call, false) ? one : zero),
+  },
+  { name: 'copy', arity: -3, flags: ['write', 'denyoom'], wait: copy },
+  { name: 'move', arity: 3, flags: ['write', 'fast'], wait: move },
+  { name: 'keys', arity: 2, flags: ['readonly'], wait: keys },
+  { name: 'scan', arity: -2, flags: ['readonly'], wait: scan },
+  { name: 'randomkey', arity: 1, flags: ['readonly'], wait: randomkey },
+  { name: 'object', arity: -2, flags: ['readonly'], keys: [2, 2, 1], run: object },
+  { name: 'memory', arity: -2, flags: ['readonly'], keys: [2, 2, 1], run: memory },
+])

@@ -1,0 +1,20 @@
+/** Random members, as HRANDFIELD and SRANDMEMBER give them. */
+
+import type { Random } from '../../../base/random.ts'
+
+/** A positive count: as many different ones, at most all. A negative one: as many, which may repeat. */
+export function sample<T>(items: readonly T[], count: number, random: Random): T[] {
+  if (items.length === 0 || count === 0) return []
+  const pick = (from: number): number => from + Math.floor(random.next() * (items.length - from))
+  if (count < 0) return Array.from({ length: -count }, () => items[pick(0)] as T)
+  if (count >= items.length) return [...items]
+  // The beginning of a Fisher–Yates shuffle.
+  const shuffled = [...items]
+  for (let at = 0; at < count; at++) {
+    const other = pick(at)
+    const item = shuffled[other] as T
+    shuffled[other] = shuffled[at] as T
+    shuffled[at] = item
+  }
+  return shuffled.slice(0, count)
+}

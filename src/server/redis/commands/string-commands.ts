@@ -1,0 +1,429 @@
+/** Commands of strings. */
+
+import type { Fields } from '../../../mutation/mutation.ts'
+import { argumentOf, targetOf, type Call, inGroup } from '../command.ts'
+import { deadlineOf, expireOption } from '../deadline.ts'
+import {
+  decimalOf,
+  integerOf,
+  maxInteger,
+  minInteger,
+  safeIntegerOf,
+  sumOfDecimals,
+} from '../numbers.ts'
+import {
+  notAFloat,
+  notAnInteger,
+  overflow,
+  RedisError,
+  syntaxError,
+  tooLong,
+  wrongArity,
+} from '../redis-error.ts'
+import { bulk, integer, ok, one, zero } from '../reply.ts'
+import type { Target } from '../space.ts'
+import { commonSubsequence } from './common-subsequence.ts'
+import { latin1Of } from '../latin1.ts'
+
+/** The string, or undefined where there is no key. */
+function stringAt(target: Target): string | undefined {
+  const current = target.space.live(target)
+  return current === undefined ? undefined : target.space.stringOf(current)
+}
+
+/** The same, of one that is to be changed in place: a row's JSON cannot be. */
+function editable(target: Target, current: Fields | undefined): string | undefined {
+  target.space.checkEditable()
+  return current === undefined ? undefined : target.space.stringOf(current)
+}
+
+/** Writes the string, which keeps its deadline. */
+function edit(call: Call, target: Target, current: Fields | undefined, value: string): void {
+  if (value.length > call.server.config.maxBulkBytes) throw tooLong()
+  const at = current === undefined ? undefined : target.space.expiresAt(target, current)
+  target.space.setString(target, value, false, at)
+}
+
+function get(call: Call): string {
+  const value = stringAt(targetOf(call))
+  return value === undefined ? call.protocol.nil : bulk(value)
+}
+
+interface SetFlags {
+  readonly only: 'nx' | 'xx' | undefined
+  readonly get: boolean
+  readonly keepTtl: boolean
+  readonly expiresAtMs: number | undefined
+}
+
+function setFlags(call: Call): SetFlags {
+  let only: 'nx' | 'xx' | undefined
+  let get = false
+  let keepTtl = false
+  let expiresAtMs: number | undefined
+  for (let at = 3; at < call.args.length; at++) {
+    const option = argumentOf(call, at).toLowerCase()
+    if ((option === 'nx' || option === 'xx') && (only ?? option) === option) only = option
+    else if (option === 'get') get = true
+    else if (option === 'keepttl' && expiresAtMs === undefined) keepTtl = true
+    else if (expiresAtMs === undefined && !keepTtl && at + 1 < call.args.length) {
+      expiresAtMs = expireOption(call, option, argumentOf(call, ++at), 'set')
+    } else throw syntaxError()
+  }
+  return { only, get, keepTtl, expiresAtMs }
+}
+
+function set(call: Call): string {
+  const target = targetOf(call)
+  const value = argumentOf(call, 2)
+  if (call.args.length === 3) {
+    target.space.setString(target, value, call.plain, undefined)
+    return ok
+  }
+  const { only, get: returns, keepTtl, expiresAtMs } = setFlags(call)
+  const looks = only !== undefined || returns || keepTtl
+  const current = looks ? target.space.live(target) : undefined
+  const before = returns && current !== undefined ? target.space.stringOf(current) : undefined
+  const answer = !returns ? ok : before === undefined ? call.protocol.nil : bulk(before)
+  const skips = only === 'nx' ? current !== undefined : only === 'xx' && current === undefined
+  if (skips) return returns ? answer : call.protocol.nil
+  const at =
+    keepTtl && current !== undefined ? target.space.expiresAt(target, current) : expiresAtMs
+  writeUntil(call, target, value, at)
+  return answer
+}
+
+/** A deadline that is over already deletes. */
+function writeUntil(call: Call, target: Target, value: string, atMs: number | undefined): void {
+  if (atMs !== undefined && atMs <= call.turn.wallTime()) target.space.delete(target)
+  else target.space.setString(target, value, call.plain, atMs)
+}
+
+const looking = new Set(['nx', 'xx', 'get', 'keepttl'])
+
+function setIsBlind(args: readonly string[]): boolean {
+  return args.length === 3 || !args.some((word, at) => at > 2 && looking.has(word.toLowerCase()))
+}
+
+function setnx(call: Call): string {
+  const target = targetOf(call)
+  if (target.space.live(target) !== undefined) return zero
+  target.space.setString(target, argumentOf(call, 2), call.plain, undefined)
+  return one
+}
+
+function setWithTtl(unitMs: number): (call: Call) => string {
+  return (call) => {
+    const name = unitMs === 1 ? 'psetex' : 'setex'
+    const atMs = deadlineOf(call, argumentOf(call, 2), unitMs, true, name)
+    if (atMs <= call.turn.wallTime())
+      throw new RedisError(`ERR invalid expire time in '${name}' command`)
+    const target = targetOf(call)
+    target.space.setString(target, argumentOf(call, 3), call.plain, atMs)
+    return ok
+  }
+}
+
+function getset(call: Call): string {
+  const target = targetOf(call)
+  const before = stringAt(target)
+  target.space.setString(target, argumentOf(call, 2), call.plain, undefined)
+  return before === undefined ? call.protocol.nil : bulk(before)
+}
+
+function getdel(call: Call): string {
+  const target = targetOf(call)
+  const before = stringAt(target)
+  if (before === undefined) return call.protocol.nil
+  target.space.delete(target)
+  return bulk(before)
+}
+
+function getex(call: Call): string {
+  const target = targetOf(call)
+  const { args } = call
+  let persist = false
+  let expiresAtMs: number | undefined
+  for (let at = 2; at < args.length; at++) {
+    const option = argumentOf(call, at).toLowerCase()
+    if (persist || expiresAtMs !== undefined) throw syntaxError()
+    if (option === 'persist') persist = true
+    else if (at + 1 < args.length) {
+      expiresAtMs = expireOption(call, option, argumentOf(call, ++at), 'getex')
+    } else throw syntaxError()
+  }
+  const current = target.space.live(target)
+  if (current === undefined) return call.protocol.nil
+  const value = target.space.stringOf(current)
+  if (expiresAtMs !== undefined && expiresAtMs <= call.turn.wallTime()) target.space.delete(target)
+  else if (expiresAtMs !== undefined) target.space.expire(target, current, expiresAtMs)
+  else if (persist && target.space.expiresAt(target, current) !== undefined) {
+    target.space.expire(target, current, undefined)
+  }
+  return bulk(value)
+}
+
+function mget(call: Call): string {
+  let reply = `*${call.targets.length}\r\n`
+  for (const target of call.targets) {
+    const current = target.space.live(target)
+    const isString =
+      current !== undefined && (!target.space.ownsRows || target.space.typeOf(current) === 'string')
+    reply += isString ? bulk(target.space.stringOf(current)) : call.protocol.nil
+  }
+  return reply
+}
+
+function setAll(call: Call): void {
+  for (const [index, target] of call.targets.entries()) {
+    target.space.setString(target, argumentOf(call, 2 + 2 * index), call.plain, undefined)
+  }
+}
+
+function mset(call: Call): string {
+  checkPairs(call, 'mset')
+  setAll(call)
+  return ok
+}
+
+function msetnx(call: Call): string {
+  checkPairs(call, 'msetnx')
+  if (call.targets.some((target) => target.space.live(target) !== undefined)) return zero
+  setAll(call)
+  return one
+}
+
+function checkPairs(call: Call, name: string): void {
+  if (call.args.length % 2 === 0) throw wrongArity(name)
+}
+
+function append(call: Call): string {
+  const target = targetOf(call)
+  const current = target.space.live(target)
+  const value = (editable(target, current) ?? '') + argumentOf(call, 2)
+  edit(call, target, current, value)
+  return integer(value.length)
+}
+
+function strlen(call: Call): string {
+  const target = targetOf(call)
+  return integer(editable(target, target.space.live(target))?.length ?? 0)
+}
+
+function getrange(call: Call): string {
+  const start = safeIntegerOf(argumentOf(call, 2))
+  const end = safeIntegerOf(argumentOf(call, 3))
+  if (start === undefined || end === undefined) throw notAnInteger()
+  const target = targetOf(call)
+  const value = editable(target, target.space.live(target)) ?? ''
+  if (start < 0 && end < 0 && start > end) return bulk('')
+  const from = start < 0 ? Math.max(0, value.length + start) : start
+  const to = end < 0 ? Math.max(0, value.length + end) : end
+  return bulk(value.slice(from, to + 1))
+}
+
+function setrange(call: Call): string {
+  const offset = safeIntegerOf(argumentOf(call, 2))
+  if (offset === undefined) throw notAnInteger()
+  if (offset < 0) throw new RedisError('ERR offset is out of range')
+  const patch = argumentOf(call, 3)
+  const target = targetOf(call)
+  const current = target.space.live(target)
+  const value = editable(target, current)
+  if (patch === '') return integer(value?.length ?? 0)
+  if (offset + patch.length > call.server.config.maxBulkBytes) throw tooLong()
+  const before = (value ?? '').slice(0, offset).padEnd(offset, '\0')
+  const after = before + patch + (value ?? '').slice(offset + patch.length)
+  edit(call, target, current, after)
+  return integer(after.length)
+}
+
+function add(call: Call, by: bigint): string {
+  const target = targetOf(call)
+  const current = target.space.live(target)
+  const text = editable(target, current)
+  const base = text === undefined ? 0n : integerOf(text)
+  if (base === undefined) throw notAnInteger()
+  const sum = base + by
+  if (sum < minInteger || sum > maxInteger) throw overflow()
+  edit(call, target, current, sum.toString())
+  return integer(sum)
+}
+
+function amountOf(call: Call): bigint {
+  const by = integerOf(argumentOf(call, 2))
+  if (by === undefined) throw notAnInteger()
+  return by
+}
+
+function decrby(call: Call): string {
+  const by = amountOf(call)
+  if (by === minInteger) throw new RedisError('ERR decrement would overflow')
+  return add(call, -by)
+}
+
+function incrbyfloat(call: Call): string {
+  const target = targetOf(call)
+  const current = target.space.live(target)
+  const text = editable(target, current)
+  const base = text === undefined ? '0' : decimalOf(text)
+  const by = decimalOf(argumentOf(call, 2))
+  if (base === undefined || by === undefined) throw notAFloat()
+  const sum = sumOfDecimals(base, by)
+  edit(call, target, current, sum)
+  return bulk(sum)
+}
+
+function setbit(call: Call): string {
+  const offset = bitOffset(argumentOf(call, 2), call.server.config.maxBulkBytes)
+  const bit = argumentOf(call, 3)
+  if (bit !== '0' && bit !== '1') throw new RedisError('ERR bit is not an integer or out of range')
+  const target = targetOf(call)
+  const current = target.space.live(target)
+  const value = editable(target, current) ?? ''
+  const byteAt = Math.floor(offset / 8)
+  const mask = 128 >> (offset % 8)
+  const bytes = Buffer.alloc(Math.max(value.length, byteAt + 1))
+  bytes.write(value, 0, 'latin1')
+  const byte = bytes[byteAt] ?? 0
+  bytes[byteAt] = bit === '1' ? byte | mask : byte & ~mask
+  edit(call, target, current, latin1Of(bytes))
+  return (byte & mask) === 0 ? zero : one
+}
+
+function getbit(call: Call): string {
+  const offset = bitOffset(argumentOf(call, 2), call.server.config.maxBulkBytes)
+  const target = targetOf(call)
+  const value = editable(target, target.space.live(target)) ?? ''
+  const byte = value.charCodeAt(Math.floor(offset / 8))
+  return (byte & (128 >> (offset % 8))) === 0 ? zero : one
+}
+
+function bitOffset(text: string, maxBytes: number): number {
+  const offset = safeIntegerOf(text)
+  if (offset === undefined || offset < 0 || offset >= maxBytes * 8) {
+    throw new RedisError('ERR bit offset is not an integer or out of range')
+  }
+  return offset
+}
+
+function bitcount(call: Call): string {
+  const { args } = call
+  if (args.length === 3 || args.length > 5) throw syntaxError()
+  const target = targetOf(call)
+  const first = args.length > 3 ? safeIntegerOf(argumentOf(call, 2)) : 0
+  const last = args.length > 3 ? safeIntegerOf(argumentOf(call, 3)) : -1
+  if (first === undefined || last === undefined) throw notAnInteger()
+  const unit = argumentOf(call, 4).toLowerCase()
+  if (args.length === 5 && unit !== 'bit' && unit !== 'byte') throw syntaxError()
+  const value = editable(target, target.space.live(target)) ?? ''
+  const units = unit === 'bit' ? value.length * 8 : value.length
+  if (first < 0 && last < 0 && first > last) return zero
+  const from = first < 0 ? Math.max(0, units + first) : first
+  const to = Math.min(units - 1, last < 0 ? Math.max(0, units + last) : last)
+  let count = 0
+  if (unit === 'bit') {
+    for (let at = from; at <= to; at++) {
+      if ((value.charCodeAt(at >> 3) & (128 >> (at & 7))) !== 0) count++
+    }
+  } else for (let at = from; at <= to; at++) count += onesOf(value.charCodeAt(at))
+  return integer(count)
+}
+
+function onesOf(byte: number): number {
+  let count = 0
+  for (let rest = byte; rest !== 0; rest &= rest - 1) count++
+  return count
+}
+
+function lcs(call: Call): string {
+  const [first, second] = call.targets.map((target) => {
+    const current = target.space.live(target)
+    if (current === undefined) return ''
+    if (target.space.typeOf(current) !== 'string') {
+      throw new RedisError('ERR The specified keys must contain string values')
+    }
+    return target.space.stringOf(current)
+  })
+  return commonSubsequence(call, first ?? '', second ?? '')
+}
+
+export const stringCommands = inGroup('string', [
+  { name: 'get', arity: 2, flags: ['readonly', 'fast'], keys: [1, 1, 1], run: get },
+  {
+    name: 'set',
+    arity: -3,
+    flags: ['write', 'denyoom'],
+    keys: [1, 1, 1],
+    run: set,
+    blind: setIsBlind,
+  },
+  { name: 'setnx', arity: 3, flags: ['write', 'denyoom', 'fast'], keys: [1, 1, 1], run: setnx },
+  {
+    name: 'setex',
+    arity: 4,
+    flags: ['write', 'denyoom'],
+    keys: [1, 1, 1],
+    run: setWithTtl(1000),
+    blind: () => true,
+  },
+  {
+    name: 'psetex',
+    arity: 4,
+    flags: ['write', 'denyoom'],
+    keys: [1, 1, 1],
+    run: setWithTtl(1),
+    blind: () => true,
+  },
+  { name: 'getset', arity: 3, flags: ['write', 'denyoom', 'fast'], keys: [1, 1, 1], run: getset },
+  { name: 'getdel', arity: 2, flags: ['write', 'fast'], keys: [1, 1, 1], run: getdel },
+  { name: 'getex', arity: -2, flags: ['write', 'fast'], keys: [1, 1, 1], run: getex },
+  { name: 'mget', arity: -2, flags: ['readonly', 'fast'], keys: [1, -1, 1], run: mget },
+  {
+    name: 'mset',
+    arity: -3,
+    flags: ['write', 'denyoom'],
+    keys: [1, -1, 2],
+    run: mset,
+    blind: () => true,
+  },
+  { name: 'msetnx', arity: -3, flags: ['write', 'denyoom'], keys: [1, -1, 2], run: msetnx },
+  { name: 'append', arity: 3, flags: ['write', 'denyoom', 'fast'], keys: [1, 1, 1], run: append },
+  { name: 'strlen', arity: 2, flags: ['readonly', 'fast'], keys: [1, 1, 1], run: strlen },
+  { name: 'getrange', arity: 4, flags: ['readonly'], keys: [1, 1, 1], run: getrange },
+  { name: 'substr', arity: 4, flags: ['readonly'], keys: [1, 1, 1], run: getrange },
+  { name: 'setrange', arity: 4, flags: ['write', 'denyoom'], keys: [1, 1, 1], run: setrange },
+  {
+    name: 'incr',
+    arity: 2,
+    flags: ['write', 'denyoom', 'fast'],
+    keys: [1, 1, 1],
+    run: (call) => add(call, 1n),
+  },
+  {
+    name: 'decr',
+    arity: 2,
+    flags: ['write', 'denyoom', 'fast'],
+    keys: [1, 1, 1],
+    run: (call) => add(call, -1n),
+  },
+  {
+    name: 'incrby',
+    arity: 3,
+    flags: ['write', 'denyoom', 'fast'],
+    keys: [1, 1, 1],
+    run: (call) => add(call, amountOf(call)),
+  },
+  { name: 'decrby', arity: 3, flags: ['write', 'denyoom', 'fast'], keys: [1, 1, 1], run: decrby },
+  {
+    name: 'incrbyfloat',
+    arity: 3,
+    flags: ['write', 'denyoom', 'fast'],
+    keys: [1, 1, 1],
+    run: incrbyfloat,
+  },
+  { name: 'setbit', arity: 4, flags: ['write', 'denyoom'], keys: [1, 1, 1], run: setbit },
+  { name: 'getbit', arity: 3, flags: ['readonly', 'fast'], keys: [1, 1, 1], run: getbit },
+  { name: 'bitcount', arity: -2, flags: ['readonly'], keys: [1, 1, 1], run: bitcount },
+  { name: 'lcs', arity: -3, flags: ['readonly'], keys: [1, 2, 1], run: lcs },
+])

@@ -1,0 +1,516 @@
+/**
+ * One client: bytes in, commands one after the other, replies out in their order.
+ *
+ * A command runs in the turn in which it is read, and the next one right after it: nobody waits for the reply of the one
+ * before, so a pipeline shares group commits. A command that cannot run now (a value must be loaded, the journal is full)
+ * stalls the connection, for commands of one connection take effect in order; what those behind it will need is loaded
+ * meanwhile.
+ *
+ * Commands also wait while the client does not read its replies. A client that still owes too much is cut off.
+ *
+ *     running ─▶ stalled (a command waits)  ─▶ running
+ *             └▶ blocked (replies unread)   ─▶ running
+ *             └▶ closing (QUIT, protocol error, end of input): replies go out, then the socket ends
+ */
+
+import type { Socket } from 'node:net'
+import type { Acknowledgement, Turn } from '../../book/turn.ts'
+import type { Call, Command } from './command.ts'
+import { errorLine, ForeignProtocol, RedisError, wrongArity } from './redis-error.ts'
+import { failure, queued } from './reply.ts'
+import { ReplyQueue } from './reply-queue.ts'
+import { ProtocolError, RequestParser, strangerLimits } from './request-parser.ts'
+import type { Server } from './server.ts'
+import { Session, type Queued } from './session.ts'
+import type { Target } from './space.ts'
+import { hasChanged } from './commands/transaction-commands.ts'
+
+/** Requests that are read ahead while a command is stalled. */
+const maxAhead = 256
+/** Input that may wait while nothing runs. */
+const maxWaitingInput = 256 * 1024
+const noTargets: readonly Target[] = []
+
+/** The one call of a connection, filled in for each command. */
+class ConnectionCall implements Call {
+  readonly session: Session
+  readonly server: Server
+  readonly turn: Turn
+  args: readonly string[] = []
+  plain = false
+  targets: readonly Target[] = noTargets
+
+  constructor(session: Session, server: Server) {
+    this.session = session
+    this.server = server
+    this.turn = server.turn
+  }
+
+  get protocol(): Session['protocol'] {
+    return this.session.protocol
+  }
+}
+
+interface Request {
+  readonly args: readonly string[]
+  readonly plain: boolean
+}
+
+export class Connection {
+  readonly session: Session
+  readonly #socket: Socket
+  readonly #server: Server
+  readonly #parser: RequestParser
+  readonly #replies: ReplyQueue
+  readonly #call: ConnectionCall
+  readonly #gone = new AbortController()
+  readonly #step: () => void
+  #run: (call: Call) => string = () => ''
+  #reply = ''
+  /** Read ahead of a stalled command. */
+  #ahead: Request[] = []
+  #broken: ProtocolError | undefined
+  #stalled = false
+  #running = false
+  /** The client sends nothing more; what it sent is still answered. */
+  #ended = false
+  /** Monotonic ms since when the client has not read what it was sent. */
+  #unreadSince: number | undefined
+
+  constructor(socket: Socket, server: Server, id: number) {
+    this.#socket = socket
+    this.#server = server
+    const authenticated = server.config.password === undefined
+    this.session = new Session({
+      id,
+      address: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`,
+      localAddress: `${socket.localAddress ?? ''}:${socket.localPort ?? 0}`,
+      now: server.clock.now(),
+      authenticated,
+      kill: () => this.destroy(),
+      push: (text) => this.#push(text),
+    })
+    this.#parser = new RequestParser(authenticated ? server.parserLimits : strangerLimits)
+    this.#parser.authenticated = authenticated
+    this.#replies = new ReplyQueue(() => {
+      this.#flush()
+      this.#resume()
+    })
+    this.#call = new ConnectionCall(this.session, server)
+    this.#step = () => {
+      this.#reply = this.#run(this.#call)
+    }
+    socket.setNoDelay(true)
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk))
+    socket.on('drain', () => {
+      this.#unreadSince = undefined
+      this.#resume()
+    })
+    socket.on('end', () => {
+      this.#ended = true
+      this.#resume()
+    })
+    // What goes wrong with a socket ends the connection, and nothing else.
+    socket.on('error', () => this.destroy())
+    socket.on('close', () => {
+      this.#gone.abort()
+      server.left(this)
+    })
+  }
+
+  destroy(): void {
+    this.#socket.destroy()
+  }
+
+  /** Ends connections that are stuck. Called about once a second. */
+  sweep(now: number): void {
+    const { config } = this.#server
+    const { session } = this
+    const idleMs = now - session.usedAt
+    const stuck =
+      (!session.authenticated && now - session.connectedAt > config.authTimeoutMs) ||
+      (this.#parser.bufferedBytes > 0 && !this.#stalled && idleMs > config.requestTimeoutMs) ||
+      (this.#unreadSince !== undefined && now - this.#unreadSince > config.requestTimeoutMs) ||
+      (config.idleTimeoutMs > 0 && idleMs > config.idleTimeoutMs && session.subscriptions === 0)
+    if (stuck) this.destroy()
+  }
+
+  /** Bytes that it takes, for CLIENT LIST. */
+  get inputBytes(): number {
+    return this.#parser.bufferedBytes
+  }
+
+  get outputBytes(): number {
+    return this.#replies.bytes + this.#socket.writableLength
+  }
+
+  #receive(chunk: Buffer): void {
+    if (this.session.closing) return
+    this.#server.stats.inputBytes += chunk.length
+    this.#parser.push(chunk)
+    this.#runAll()
+    if (this.#isWaiting() && this.#parser.bufferedBytes > maxWaitingInput) this.#socket.pause()
+  }
+
+  #isWaiting(): boolean {
+    return this.#stalled || this.#isBlocked()
+  }
+
+  #isBlocked(): boolean {
+    return this.outputBytes > this.#server.config.maxOutputBytes / 4
+  }
+
+  #resume(): void {
+    if (this.#running || this.#isWaiting() || this.#socket.destroyed) return
+    this.#runAll()
+    if (!this.#isWaiting() && this.#socket.isPaused()) this.#socket.resume()
+  }
+
+  #runAll(): void {
+    if (this.#running) return
+    this.#running = true
+    try {
+      while (!this.#isWaiting() && !this.session.closing) {
+        const request = this.#ahead.length > 0 ? this.#ahead.shift() : undefined
+        if (request !== undefined) this.#execute(request.args, request.plain)
+        else if (this.#broken !== undefined) throw this.#broken
+        else {
+          const args = this.#parser.next()
+          if (args === undefined) break
+          this.#execute(args, this.#parser.plain)
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#replies.add(failure(errorLine(new RedisError(error.message))), undefined, 0)
+      this.session.closing = true
+    } finally {
+      this.#running = false
+    }
+    if (this.#ended && !this.#isWaiting()) this.session.closing = true
+    this.#flush()
+  }
+
+  /** Answers, queues for EXEC, or stalls. */
+  #execute(args: readonly string[], plain: boolean): void {
+    const { session } = this
+    session.usedAt = this.#server.now
+    this.#server.stats.commands++
+    let command: Command
+    try {
+      command = this.#accepted(args)
+    } catch (error) {
+      this.#refuse(error)
+      return
+    }
+    session.lastCommand = command.name
+    if (session.transaction !== undefined && !command.flags.includes('no_multi')) {
+      this.#queue({ command, args, plain })
+    } else if (command.name === 'exec') this.#exec()
+    else this.#perform(command, args, plain)
+  }
+
+  /** The command, or what Redis says where it may not be called. */
+  #accepted(args: readonly string[]): Command {
+    const { session } = this
+    const command = this.#server.commandOf(args)
+    if (!session.authenticated && !command.flags.includes('no_auth')) {
+      throw new RedisError('NOAUTH Authentication required.')
+    }
+    const { arity } = command
+    if (arity >= 0 ? args.length !== arity : args.length < -arity) throw wrongArity(command.name)
+    if (session.subscriptions > 0 && session.protocol.version === 2 && !isForSubscribers(command)) {
+      throw new RedisError(
+        `ERR Can't execute '${command.name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`,
+      )
+    }
+    return command
+  }
+
+  #refuse(error: unknown): void {
+    if (error instanceof ForeignProtocol) {
+      this.destroy()
+      return
+    }
+    if (this.session.transaction !== undefined) this.session.transaction.refused = true
+    this.#fail(error)
+  }
+
+  #queue(call: Queued): void {
+    const { transaction } = this.session
+    if (transaction === undefined) return
+    for (const word of call.args) transaction.bytes += word.length + 16
+    if (transaction.bytes > this.#server.config.maxRequestBytes) {
+      this.#refuse(new RedisError('ERR the commands of the transaction take too much memory'))
+      return
+    }
+    transaction.queue.push(call)
+    this.#answer(queued, undefined)
+  }
+
+  #perform(command: Command, args: readonly string[], plain: boolean): void {
+    const call = this.#call
+    call.args = args
+    call.plain = plain
+    if ('wait' in command) {
+      this.#stallFor(command.wait(call))
+      return
+    }
+    try {
+      call.targets = this.#targetsOf(command, args, plain, this.session.database)
+    } catch (error) {
+      this.#fail(error)
+      return
+    }
+    this.#run = command.run
+    this.#attempt(call.targets)
+  }
+
+  /** Runs the step now, or stalls. */
+  #attempt(targets: readonly Target[], ended?: () => void): void {
+    const { turn } = this.#server
+    try {
+      if (turn.tryNow(targets, this.#step) === 'done') {
+        ended?.()
+        this.#answer(this.#reply, turn)
+        return
+      }
+    } catch (error) {
+      ended?.()
+      this.#fail(error)
+      return
+    }
+    this.#stallFor(
+      turn.later(targets, this.#step, this.#gone.signal).then(
+        (done) => {
+          ended?.()
+          return { reply: this.#reply, done }
+        },
+        (error: unknown) => {
+          ended?.()
+          throw error
+        },
+      ),
+    )
+  }
+
+  /** The commands of the transaction in one step; those that wait for something come after it. */
+  #exec(): void {
+    const { session } = this
+    const { transaction } = session
+    if (transaction === undefined) {
+      this.#fail(new RedisError('ERR EXEC without MULTI'))
+      return
+    }
+    if (transaction.refused) {
+      session.endTransaction()
+      this.#fail(new RedisError('EXECABORT Transaction discarded because of previous errors.'))
+      return
+    }
+    const parts = this.#partsOf(transaction.queue)
+    const targets = [
+      ...session.watched.map(({ target }) => target),
+      ...parts.flatMap((part) => part.targets),
+    ]
+    const call = this.#call
+    let replies: string[] | undefined
+    this.#run = () => {
+      replies = undefined
+      if (hasChanged(call)) return session.protocol.nilArray
+      replies = parts.map((part) => this.#part(part))
+      return `*${replies.length}\r\n${replies.join('')}`
+    }
+    const waiting = parts.some(({ command }) => 'wait' in command)
+    if (!waiting) {
+      this.#attempt(targets, () => session.endTransaction())
+      return
+    }
+    this.#stallFor(this.#execAndWait(targets, parts, () => replies))
+  }
+
+  async #execAndWait(
+    targets: readonly Target[],
+    parts: readonly Part[],
+    repliesOf: () => string[] | undefined,
+  ): Promise<Answered> {
+    const { session } = this
+    try {
+      const done = await this.#server.turn.later(targets, this.#step, this.#gone.signal)
+      const replies = repliesOf()
+      if (replies === undefined) return { reply: this.#reply, done }
+      await done.done
+      session.endTransaction()
+      for (const [at, { command, args, plain }] of parts.entries()) {
+        if (!('wait' in command)) continue
+        const call = this.#call
+        call.args = args
+        call.plain = plain
+        try {
+          replies[at] = await command.wait(call)
+        } catch (error) {
+          replies[at] = failure(errorLine(error))
+        }
+      }
+      return { reply: `*${replies.length}\r\n${replies.join('')}`, done }
+    } finally {
+      session.endTransaction()
+    }
+  }
+
+  #partsOf(queue: readonly Queued[]): Part[] {
+    let { database } = this.session
+    return queue.map(({ command, args, plain }) => {
+      if (command.name === 'select' && /^\d{1,2}$/.test(args[1] ?? '')) database = Number(args[1])
+      try {
+        return { command, args, plain, targets: this.#targetsOf(command, args, plain, database) }
+      } catch (error) {
+        return { command, args, plain, targets: noTargets, error }
+      }
+    })
+  }
+
+  #part({ command, args, plain, targets, error }: Part): string {
+    if (error !== undefined) return failure(errorLine(error))
+    if ('wait' in command) return ''
+    const { turn } = this.#server
+    const call = this.#call
+    call.args = args
+    call.plain = plain
+    call.targets = targets
+    const before = turn.writes
+    try {
+      return command.run(call)
+    } catch (failed) {
+      turn.undoTo(before)
+      return failure(errorLine(failed))
+    }
+  }
+
+  #targetsOf(
+    command: Command,
+    args: readonly string[],
+    plain: boolean,
+    database: number,
+  ): readonly Target[] {
+    const { keys } = command
+    if (keys === undefined) return noTargets
+    const { databases } = this.#server
+    const blind = 'blind' in command && command.blind?.(args) === true
+    const [first, end, step] = keys
+    const last = end < 0 ? args.length + end : end
+    if (first === last) return [databases.target(database, args[first] ?? '', plain, blind)]
+    const targets: Target[] = []
+    for (let at = first; at <= last; at += step) {
+      targets.push(databases.target(database, args[at] ?? '', plain, blind))
+    }
+    return targets
+  }
+
+  #stallFor(waiting: Promise<string | Answered>): void {
+    this.#stalled = true
+    this.#readAhead()
+    waiting
+      .then(
+        (answered) => {
+          if (typeof answered === 'string') this.#answer(answered, undefined)
+          else this.#answer(answered.reply, answered.done)
+        },
+        (error: unknown) => this.#fail(error),
+      )
+      .finally(() => {
+        this.#stalled = false
+        this.#flush()
+        this.#resume()
+      })
+  }
+
+  /** Loads what the commands behind the stalled one will need: together, instead of one after the other. */
+  #readAhead(): void {
+    const { turn } = this.#server
+    try {
+      while (this.#ahead.length < maxAhead) {
+        const args = this.#parser.next()
+        if (args === undefined) break
+        this.#ahead.push({ args, plain: this.#parser.plain })
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#broken = error
+    }
+    if (!this.session.authenticated) return
+    for (const { args, plain } of this.#ahead) {
+      try {
+        const command = this.#server.commandOf(args)
+        const targets = this.#targetsOf(command, args, plain, this.session.database)
+        for (const target of targets) if (!turn.knows(target)) turn.prefetch(target)
+      } catch {
+        // It is refused when its turn comes.
+      }
+    }
+  }
+
+  #answer(text: string, done: Acknowledgement | undefined): void {
+    const { session } = this
+    if (done?.wrote === true) session.position = Math.max(session.position, done.position)
+    if (session.replies !== 'on') {
+      this.#skip(done)
+      return
+    }
+    this.#replies.add(text, done?.done, done?.position ?? 0)
+    // What it counts as its own limits may have changed with AUTH.
+    if (session.authenticated && !this.#parser.authenticated) {
+      this.#parser.authenticated = true
+      this.#parser.limits = this.#server.parserLimits
+    }
+  }
+
+  #skip(done: Acknowledgement | undefined): void {
+    const { session } = this
+    done?.done?.catch(() => undefined)
+    if (session.replies === 'skip') session.replies = 'on'
+    else if (session.replies === 'skip next') session.replies = 'skip'
+  }
+
+  #fail(error: unknown): void {
+    const line = errorLine(error)
+    this.#server.failed(line, error)
+    this.#answer(failure(line), undefined)
+  }
+
+  #push(text: string): void {
+    this.#replies.add(text, undefined, 0)
+    if (!this.#running) this.#flush()
+  }
+
+  #flush(): void {
+    const socket = this.#socket
+    const ready = this.#replies.take()
+    if (ready !== '' && !socket.destroyed) {
+      this.#server.stats.outputBytes += ready.length
+      if (!socket.write(ready, 'latin1')) this.#unreadSince ??= this.#server.clock.now()
+    }
+    if (this.outputBytes > this.#server.config.maxOutputBytes) {
+      this.#server.stats.cutOff++
+      this.destroy()
+    } else if (this.session.closing && this.#replies.isEmpty && !this.#stalled) socket.end()
+  }
+}
+
+/** A command of a transaction at EXEC. */
+interface Part extends Queued {
+  readonly targets: readonly Target[]
+  readonly error?: unknown
+}
+
+interface Answered {
+  readonly reply: string
+  readonly done: Acknowledgement
+}
+
+const subscriberCommands = new Set([
+  ...['subscribe', 'psubscribe', 'unsubscribe', 'punsubscribe', 'ping', 'quit', 'reset'],
+])
+
+function isForSubscribers(command: Command): boolean {
+  return subscriberCommands.has(command.name)
+}

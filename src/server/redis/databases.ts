@@ -1,0 +1,135 @@
+/**
+ * Which space a key belongs to. Database 0 has the mapped caches, by what stands before the first colon of a key, and all
+ * other keys; the databases beyond it are plain. Each plain database is one cache of documents: `redis`, `redis:1`, …
+ */
+
+import type { Daybook } from '../../book/daybook.ts'
+import type { Cache } from '../../book/cache.ts'
+import type { CacheOptions } from '../../book/options.ts'
+import type { Turn } from '../../book/turn.ts'
+import { maxKeyBytes } from '../../store/key.ts'
+import { keyTextOf } from './binary-text.ts'
+import { DocumentSpace } from './document-space.ts'
+import { RedisError } from './redis-error.ts'
+import type { Space, Target } from './space.ts'
+import { TableSpace, type RowExpiry } from './table-space.ts'
+
+export const databaseCount = 16
+
+/** What the configuration says of one mapped cache. */
+export interface Mapping {
+  readonly cache: string
+  readonly rowExpiry: RowExpiry
+}
+
+export interface DatabasesOptions {
+  readonly mappings: readonly Mapping[]
+  /** Of the caches that hold keys without a mapping: budget, durability. */
+  readonly documents: Pick<CacheOptions<unknown>, 'maxBytes' | 'durability' | 'pressure'>
+}
+
+interface Part {
+  readonly space: Space
+  readonly cache: Cache<unknown>
+}
+
+/** Deadlines are given with each write; this one is only there because rows that expire need one. */
+const noDeadlineMs = 3650 * 86_400_000
+/** Nobody else writes these rows, so "there is none" stays true. */
+const absenceMs = 86_400_000
+
+export class Databases {
+  readonly #book: Daybook
+  readonly #turn: Turn
+  readonly #options: DatabasesOptions
+  readonly #mapped = new Map<string, Part>()
+  readonly #plain: (Part | undefined)[] = []
+
+  constructor(book: Daybook, turn: Turn, options: DatabasesOptions) {
+    this.#book = book
+    this.#turn = turn
+    this.#options = options
+  }
+
+  /** Finds and checks all tables. Throws STORE_MISCONFIGURED with what is wrong. */
+  async open(): Promise<void> {
+    for (const { cache: name, rowExpiry } of this.#options.mappings) {
+      const cache = await this.#book.cache<unknown>(name).ready()
+      const keyspace = this.#turn.keyspace(name)
+      if (keyspace === undefined) throw new Error(`Cache ${name} was declared.`)
+      const prefix = `${name}:`
+      const space = keyspace.schema.document
+        ? new DocumentSpace(keyspace, this.#turn, prefix)
+        : new TableSpace(keyspace, this.#turn, prefix, rowExpiry)
+      this.#mapped.set(name, { space, cache })
+    }
+    await this.ready(0)
+  }
+
+  has(index: number): boolean {
+    return this.#plain[index] !== undefined
+  }
+
+  /** Makes a database usable, which is once for each. */
+  async ready(index: number): Promise<void> {
+    if (this.has(index)) return
+    const name = index === 0 ? 'redis' : `redis:${index}`
+    const cache = await this.#book
+      .cache<unknown>(name, {
+        ...this.#options.documents,
+        expire: 'delete',
+        ttlMs: noDeadlineMs,
+        negativeTtlMs: absenceMs,
+      })
+      .ready()
+    const keyspace = this.#turn.keyspace(name)
+    if (keyspace === undefined) throw new Error(`Cache ${name} was declared.`)
+    this.#plain[index] = { space: new DocumentSpace(keyspace, this.#turn, ''), cache }
+  }
+
+  /** Where a key is. `blind`: the command does not look at what is there. */
+  target(index: number, name: string, plain: boolean, blind: boolean): Target {
+    if (index === 0 && this.#mapped.size > 0) {
+      const colon = name.indexOf(':')
+      const part = colon > 0 ? this.#mapped.get(name.slice(0, colon)) : undefined
+      if (part !== undefined) return mappedTarget(part.space, name, colon + 1, blind)
+    }
+    const part = this.#plain[index]
+    if (part === undefined) throw new RedisError('ERR DB index is out of range')
+    const { space } = part
+    const key = keyTextOf(name, plain)
+    if (key.length * 3 > maxKeyBytes) checkLength(key)
+    return { space, keyspace: space.keyspace, key, name, blind }
+  }
+
+  /** Of one database: the plain keys, and the mapped ones of database 0. */
+  parts(index: number): Part[] {
+    const plain = this.#plain[index]
+    return [...(plain === undefined ? [] : [plain]), ...(index === 0 ? this.#mapped.values() : [])]
+  }
+
+  get caches(): string[] {
+    return [...this.#mapped.values(), ...this.#plain]
+      .filter((part) => part !== undefined)
+      .map(({ cache }) => cache.name)
+  }
+}
+
+export type DatabasePart = Part
+
+function mappedTarget(space: Space, name: string, at: number, blind: boolean): Target {
+  const rest = name.slice(at)
+  if (!(space instanceof TableSpace)) {
+    const key = keyTextOf(rest, false)
+    checkLength(key)
+    return { space, keyspace: space.keyspace, key, name, blind }
+  }
+  const key = space.keyOf(rest)
+  space.evictOver(key)
+  return { space, keyspace: space.keyspace, key, name, blind }
+}
+
+function checkLength(key: string): void {
+  if (Buffer.byteLength(key) <= maxKeyBytes) return
+  throw new RedisError(`ERR a key takes at most ${maxKeyBytes} bytes`)
+}

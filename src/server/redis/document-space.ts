@@ -1,0 +1,237 @@
+/**
+ * Keys without a mapping: each is a JSON document of Daybook's generic table, in a form that people can query.
+ *
+ *     string                "Ada"
+ *     string that expires   {"$string": "Ada", "$expiresAtMs": 1764100000000}
+ *     hash                  {"name": "Ada", "visits": "3"}            and "$expiresAtMs" where it expires
+ *     set                   {"$type": "set", "red": 1, "blue": 1}     and "$expiresAtMs" where it expires
+ *
+ * Strings, names and members are stored as `binary-text.ts` says. A name of the client's own that begins with `$` has one
+ * more. A deadline is wall time, survives restarts, and null where it was taken back. Changes of a few fields are patches;
+ * where a field goes, the rest is written anew.
+ */
+
+import type { Fields, FieldValue, Mutation } from '../../mutation/mutation.ts'
+import type { Keyspace } from '../../book/keyspace.ts'
+import type { Turn } from '../../book/turn.ts'
+import { binaryOf, binaryOfName, nameOf, textOf } from './binary-text.ts'
+import { decimalOf, integerOf, maxInteger, minInteger, sumOfDecimals } from './numbers.ts'
+import { overflow, RedisError, wrongType } from './redis-error.ts'
+import type { Space, Target, ValueType } from './space.ts'
+
+const scalar = ''
+const string = '$string'
+const deadline = '$expiresAtMs'
+const type = '$type'
+const noAmounts = {}
+
+export class DocumentSpace implements Space {
+  readonly keyspace: Keyspace
+  readonly ownsRows = true
+  readonly #turn: Turn
+  readonly #prefix: string
+
+  /** `prefix` is what the client's names have before the key: empty, or `sessions:`. */
+  constructor(keyspace: Keyspace, turn: Turn, prefix: string) {
+    this.keyspace = keyspace
+    this.#turn = turn
+    this.#prefix = prefix
+  }
+
+  live(target: Target): Fields | undefined {
+    const fields = this.#turn.read(target)
+    if (fields === undefined) return undefined
+    const at = fields[deadline]
+    return typeof at === 'number' && at <= this.#turn.wallTime() ? undefined : fields
+  }
+
+  typeOf(current: Fields): ValueType {
+    if (current[scalar] !== undefined || current[string] !== undefined) return 'string'
+    return current[type] === 'set' ? 'set' : 'hash'
+  }
+
+  delete(target: Target): void {
+    this.#turn.write(target, { kind: 'delete' })
+  }
+
+  nameOf(key: string): string {
+    return this.#prefix + binaryOf(key)
+  }
+
+  isOver(key: string): boolean {
+    const at = this.keyspace.fresh(key)?.value?.[deadline]
+    return typeof at === 'number' && at <= this.#turn.wallTime()
+  }
+
+  expiresAt(_target: Target, current: Fields): number | undefined {
+    const at = current[deadline]
+    return typeof at === 'number' ? at : undefined
+  }
+
+  expire(target: Target, current: Fields, atMs: number | undefined): void {
+    if (this.typeOf(current) === 'string') {
+      const text = (current[string] ?? current[scalar]) as string
+      this.#write(target, { kind: 'set', fields: stringFields(text, atMs) }, atMs)
+    } else {
+      const fields = { [deadline]: atMs ?? null }
+      this.#write(target, { kind: 'patch', fields, amounts: noAmounts }, atMs)
+    }
+  }
+
+  stringOf(current: Fields): string {
+    const text = current[scalar] ?? current[string]
+    // Another program may have written a number or a list.
+    if (typeof text === 'string') return binaryOf(text)
+    if (text === undefined) throw wrongType()
+    return binaryOf(JSON.stringify(text))
+  }
+
+  setString(target: Target, value: string, plain: boolean, expiresAtMs: number | undefined): void {
+    const text = textOf(value, plain)
+    this.#write(target, { kind: 'set', fields: stringFields(text, expiresAtMs) }, expiresAtMs)
+  }
+
+  checkEditable(): void {
+    // Every string here can be.
+  }
+
+  checkHash(current: Fields): void {
+    if (this.typeOf(current) !== 'hash') throw wrongType()
+  }
+
+  field(current: Fields, name: string): string | undefined {
+    const stored = nameOf(name, false)
+    return Object.hasOwn(current, stored) ? shown(current[stored]) : undefined
+  }
+
+  fieldNames(current: Fields): string[] {
+    const names: string[] = []
+    for (const name in current) {
+      if (isOwnName(name) && current[name] !== null) names.push(binaryOfName(name))
+    }
+    return names
+  }
+
+  fieldCount(current: Fields): number {
+    let count = 0
+    for (const name in current) if (isOwnName(name) && current[name] !== null) count++
+    return count
+  }
+
+  setFields(
+    target: Target,
+    current: Fields | undefined,
+    pairs: readonly string[],
+    at: number,
+    plain: boolean,
+  ): void {
+    const fields: Record<string, FieldValue> = {}
+    for (let index = at; index < pairs.length; index += 2) {
+      fields[nameOf(pairs[index] ?? '', plain)] = textOf(pairs[index + 1] ?? '', plain)
+    }
+    this.#patch(target, current, fields)
+  }
+
+  removeFields(target: Target, current: Fields, names: readonly string[]): void {
+    this.#without(target, current, names)
+  }
+
+  increment(target: Target, current: Fields | undefined, name: string, by: bigint): bigint {
+    const before = current === undefined ? undefined : this.field(current, name)
+    const base = before === undefined ? 0n : integerOf(before)
+    if (base === undefined) throw new RedisError('ERR hash value is not an integer')
+    const sum = base + by
+    if (sum < minInteger || sum > maxInteger) throw overflow()
+    this.#patch(target, current, { [nameOf(name, false)]: sum.toString() })
+    return sum
+  }
+
+  incrementFloat(target: Target, current: Fields | undefined, name: string, by: string): string {
+    const before = current === undefined ? undefined : this.field(current, name)
+    const base = before === undefined ? '0' : decimalOf(before)
+    if (base === undefined) throw new RedisError('ERR hash value is not a float')
+    const sum = sumOfDecimals(base, by)
+    this.#patch(target, current, { [nameOf(name, false)]: sum })
+    return sum
+  }
+
+  members(current: Fields): string[] {
+    this.#checkSet(current)
+    return this.fieldNames(current)
+  }
+
+  isMember(current: Fields, member: string): boolean {
+    this.#checkSet(current)
+    const stored = nameOf(member, false)
+    return Object.hasOwn(current, stored) && current[stored] !== null
+  }
+
+  addMembers(target: Target, current: Fields | undefined, members: readonly string[]): void {
+    const fields: Record<string, FieldValue> = current === undefined ? { [type]: 'set' } : {}
+    for (const member of members) fields[nameOf(member, false)] = 1
+    this.#patch(target, current, fields)
+  }
+
+  removeMembers(target: Target, current: Fields, members: readonly string[]): void {
+    this.#without(target, current, members)
+  }
+
+  copyTo(current: Fields, target: Target): void {
+    const at = current[deadline]
+    const atMs = typeof at === 'number' ? at : undefined
+    this.#write(target, { kind: 'set', fields: current }, atMs)
+  }
+
+  #checkSet(current: Fields): void {
+    if (current[type] !== 'set') throw wrongType()
+  }
+
+  /** Over nothing, or over what is there. What expired is still in the store: it must not come back with the patch. */
+  #patch(target: Target, current: Fields | undefined, fields: Fields): void {
+    if (current === undefined) this.#write(target, { kind: 'set', fields }, undefined)
+    else {
+      const at = current[deadline]
+      this.#write(
+        target,
+        { kind: 'patch', fields, amounts: noAmounts },
+        typeof at === 'number' ? at : undefined,
+      )
+    }
+  }
+
+  /** A hash or a set without its last member does not exist. */
+  #without(target: Target, current: Fields, names: readonly string[]): void {
+    const gone = new Set(names.map((name) => nameOf(name, false)))
+    const left = Object.entries(current).filter(
+      ([name, value]) => !gone.has(name) && value !== null,
+    )
+    if (left.some(([name]) => isOwnName(name))) {
+      const at = current[deadline]
+      const fields = Object.fromEntries(left)
+      this.#write(target, { kind: 'set', fields }, typeof at === 'number' ? at : undefined)
+    } else this.delete(target)
+  }
+
+  #write(target: Target, mutation: Mutation, expiresAtMs: number | undefined): void {
+    const ttlMs =
+      expiresAtMs === undefined ? undefined : Math.max(0, expiresAtMs - this.#turn.wallTime())
+    this.#turn.write(target, mutation, ttlMs)
+  }
+}
+
+function stringFields(text: string, expiresAtMs: number | undefined): Fields {
+  return expiresAtMs === undefined
+    ? { [scalar]: text }
+    : { [string]: text, [deadline]: expiresAtMs }
+}
+
+/** Of the client, and not one of ours. */
+function isOwnName(name: string): boolean {
+  return name.charCodeAt(0) !== 36 || name.charCodeAt(1) === 36
+}
+
+function shown(value: FieldValue | undefined): string | undefined {
+  if (typeof value === 'string') return binaryOf(value)
+  if (value === null || value === undefined) return undefined
+  return binaryOf(JSON.stringify(value))
+}

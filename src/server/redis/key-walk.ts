@@ -1,0 +1,105 @@
+/**
+ * Walks over the keys of a database: KEYS, SCAN, DBSIZE, RANDOMKEY, FLUSHDB.
+ *
+ * A cursor of SCAN stands for a walk that goes on where the page before it ended. Its number is good for the next page, and
+ * once more for the same page, should a reply get lost. Walks are bounded in number: the one that was used least lately
+ * goes first, and its cursor is refused from then on.
+ */
+
+import type { Random } from '../../base/random.ts'
+import type { Databases } from './databases.ts'
+import { RedisError } from './redis-error.ts'
+
+export interface Page {
+  readonly names: readonly string[]
+  /** 0 where this was the last. */
+  readonly next: number
+}
+
+interface Walk {
+  readonly database: number
+  readonly names: AsyncGenerator<string>
+  /** What `cursor` gave the last time. */
+  last: { readonly cursor: number; readonly page: Page } | undefined
+}
+
+const maxWalks = 1000
+/** RANDOMKEY chooses among this many. */
+const maxSample = 1000
+
+export class KeyWalks {
+  readonly #databases: Databases
+  readonly #random: Random
+  /** By the cursor that goes on with it, the least lately used first. */
+  readonly #walks = new Map<number, Walk>()
+  #nextCursor = 1
+
+  constructor(databases: Databases, random: Random) {
+    this.#databases = databases
+    this.#random = random
+  }
+
+  /** Names of all keys that have a value. What is written meanwhile may or may not be among them. */
+  async *walk(database: number): AsyncGenerator<string> {
+    for (const { space, cache } of this.#databases.parts(database)) {
+      for await (const key of cache.keys()) {
+        if (!space.isOver(key)) yield space.nameOf(key)
+      }
+    }
+  }
+
+  async count(database: number): Promise<number> {
+    let count = 0
+    for (const { space, cache } of this.#databases.parts(database)) {
+      for await (const key of cache.keys()) if (!space.isOver(key)) count++
+    }
+    return count
+  }
+
+  async random(database: number): Promise<string | undefined> {
+    const names: string[] = []
+    for await (const name of this.walk(database)) if (names.push(name) === maxSample) break
+    return names[Math.floor(this.#random.next() * names.length)]
+  }
+
+  async page(database: number, cursor: number, count: number): Promise<Page> {
+    const walk = cursor === 0 ? this.#begin(database) : this.#walks.get(cursor)
+    if (walk === undefined || walk.database !== database) throw new RedisError('ERR invalid cursor')
+    if (cursor !== 0 && walk.last?.cursor === cursor) return walk.last.page
+    const names: string[] = []
+    let ended = false
+    while (names.length < count) {
+      const step = await walk.names.next()
+      if (step.done === true) {
+        ended = true
+        break
+      }
+      names.push(step.value)
+    }
+    return this.#turned(walk, cursor, names, ended)
+  }
+
+  #begin(database: number): Walk {
+    return { database, names: this.walk(database), last: undefined }
+  }
+
+  /** The page that was asked for with `cursor` is kept until the next one is asked for. */
+  #turned(walk: Walk, cursor: number, names: readonly string[], ended: boolean): Page {
+    const next = ended ? 0 : this.#nextCursor++
+    const page = { names, next }
+    const before = walk.last?.cursor
+    if (before !== undefined && before !== cursor) this.#walks.delete(before)
+    this.#walks.delete(cursor)
+    walk.last = { cursor, page }
+    if (cursor !== 0) this.#keep(cursor, walk)
+    if (next !== 0) this.#keep(next, walk)
+    return page
+  }
+
+  #keep(cursor: number, walk: Walk): void {
+    this.#walks.set(cursor, walk)
+    if (this.#walks.size <= maxWalks) return
+    const [oldest] = this.#walks.keys()
+    if (oldest !== undefined) this.#walks.delete(oldest)
+  }
+}

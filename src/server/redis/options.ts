@@ -1,0 +1,121 @@
+/** Options of the Redis-protocol server, in one table. Everything is finite. */
+
+import { readOptions, type OptionTable, type Options } from '../../base/options.ts'
+
+const kibibyte = 1024
+const mebibyte = 1024 * kibibyte
+const gibibyte = 1024 * mebibyte
+const dayMs = 86_400_000
+
+export const redisTable = {
+  enabled: { type: 'boolean', default: true, doc: 'Listen for clients of Redis.' },
+  host: {
+    type: 'string',
+    default: '127.0.0.1',
+    doc: 'Address to listen on. Beyond loopback a password is required.',
+  },
+  port: { type: 'number', default: 6380, min: 0, max: 65_535, doc: 'Port; 0 takes a free one.' },
+  password: {
+    type: 'string',
+    default: undefined,
+    doc: 'What AUTH and HELLO must give. Default: none is asked for.',
+  },
+  tls: {
+    type: 'object',
+    default: undefined,
+    doc: 'Files of a certificate: `cert`, `key` and, to ask clients for theirs, `ca`.',
+  },
+  durability: {
+    type: ['memory', 'journal', 'store'],
+    default: 'journal',
+    doc: 'Of keys without a mapping: how far a write is when it is answered.',
+  },
+  cacheBytes: {
+    type: 'number',
+    default: 256 * mebibyte,
+    min: mebibyte,
+    max: 256 * gibibyte,
+    unit: 'bytes',
+    doc: 'Cached values of keys without a mapping.',
+  },
+  maxClients: {
+    type: 'number',
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    doc: 'Connections at a time; further ones get an error.',
+  },
+  maxBulkBytes: {
+    type: 'number',
+    default: 8 * mebibyte,
+    min: kibibyte,
+    max: 512 * mebibyte,
+    unit: 'bytes',
+    doc: 'One argument of a command, and one string value.',
+  },
+  maxRequestBytes: {
+    type: 'number',
+    default: 16 * mebibyte,
+    min: kibibyte,
+    max: gibibyte,
+    unit: 'bytes',
+    doc: 'All arguments of one command, and of the commands that wait for EXEC.',
+  },
+  maxArguments: {
+    type: 'number',
+    default: 1024 * 1024,
+    min: 16,
+    max: 1024 * 1024,
+    doc: 'Arguments of one command, and keys that KEYS lists.',
+  },
+  maxOutputBytes: {
+    type: 'number',
+    default: 16 * mebibyte,
+    min: 64 * kibibyte,
+    max: gibibyte,
+    unit: 'bytes',
+    doc: 'Replies that a client has not read. From a quarter of it on its commands wait; beyond it the connection ends.',
+  },
+  idleTimeoutMs: {
+    type: 'number',
+    default: 0,
+    min: 0,
+    max: 365 * dayMs,
+    unit: 'ms',
+    doc: 'Ends connections that send nothing for this long; 0: never.',
+  },
+  requestTimeoutMs: {
+    type: 'number',
+    default: 60_000,
+    min: 100,
+    max: dayMs,
+    unit: 'ms',
+    doc: 'Ends connections whose request stays incomplete, or whose replies stay unread, for this long.',
+  },
+  authTimeoutMs: {
+    type: 'number',
+    default: 5_000,
+    min: 100,
+    max: dayMs,
+    unit: 'ms',
+    doc: 'Ends connections that have not authenticated within this time, where a password is asked for.',
+  },
+} as const satisfies OptionTable
+
+/** Paths of files in PEM form. */
+export interface TlsFiles {
+  readonly cert: string
+  readonly key: string
+  readonly ca?: string
+}
+
+export interface RedisOptionsInput {
+  readonly [name: string]: unknown
+  readonly tls?: TlsFiles | undefined
+}
+
+export type RedisOptions = Options<typeof redisTable, { tls: TlsFiles }>
+
+export function readRedisOptions(given: object | undefined): RedisOptions {
+  return readOptions('redis', given, redisTable) as RedisOptions
+}

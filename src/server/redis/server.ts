@@ -1,0 +1,200 @@
+/** What all connections of the Redis-protocol server share. */
+
+import type { Clock } from '../../base/clock.ts'
+import type { Random } from '../../base/random.ts'
+import type { Daybook } from '../../book/daybook.ts'
+import type { Turn } from '../../book/turn.ts'
+import type { Command } from './command.ts'
+import { Channels } from './channels.ts'
+import { allCommands } from './commands/all-commands.ts'
+import type { Connection } from './connection.ts'
+import { databaseCount, type Databases } from './databases.ts'
+import { KeyWalks } from './key-walk.ts'
+import type { RedisOptions } from './options.ts'
+import { ForeignProtocol, RedisError } from './redis-error.ts'
+import type { ParserLimits } from './request-parser.ts'
+
+/** Since the start, or CONFIG RESETSTAT. */
+export interface ServerStats {
+  connections: number
+  rejectedConnections: number
+  /** Connections that were cut off because they did not read their replies. */
+  cutOff: number
+  commands: number
+  inputBytes: number
+  outputBytes: number
+  /** By the first word of the error. */
+  readonly errors: Map<string, number>
+}
+
+export interface CommandStats {
+  calls: number
+  rejected: number
+  failed: number
+}
+
+/** Different first words of errors that are counted. */
+const maxErrorKinds = 128
+
+export class Server {
+  readonly config: RedisOptions
+  readonly book: Daybook
+  readonly turn: Turn
+  readonly databases: Databases
+  readonly keys: KeyWalks
+  readonly channels = new Channels()
+  readonly clock: Clock
+  readonly random: Random
+  readonly startedAt: number
+  readonly runId: string
+  readonly commands: ReadonlyMap<string, Command>
+  readonly connections = new Map<number, Connection>()
+  readonly stats: ServerStats = {
+    connections: 0,
+    rejectedConnections: 0,
+    cutOff: 0,
+    commands: 0,
+    inputBytes: 0,
+    outputBytes: 0,
+    errors: new Map(),
+  }
+  /** Keys by database, as they were when INFO counted them. */
+  readonly keyCounts = new Map<number, number>()
+  operationsPerSecond = 0
+  readonly #calls = new Map<Command, CommandStats>()
+  /** Monotonic ms as of the last sweep: good enough for idle times, and free. */
+  now: number
+  port = 0
+  #nextId = 1
+  #sweptCommands = 0
+  #countedUntil = 0
+
+  constructor(parts: {
+    readonly config: RedisOptions
+    readonly book: Daybook
+    readonly turn: Turn
+    readonly databases: Databases
+    readonly clock: Clock
+    readonly random: Random
+  }) {
+    this.config = parts.config
+    this.book = parts.book
+    this.turn = parts.turn
+    this.databases = parts.databases
+    this.clock = parts.clock
+    this.random = parts.random
+    this.keys = new KeyWalks(parts.databases, parts.random)
+    this.startedAt = parts.clock.now()
+    this.now = this.startedAt
+    this.runId = parts.random.uuid().replaceAll('-', '').padEnd(40, '0')
+    this.commands = new Map(
+      allCommands.flatMap((command): [string, Command][] => [
+        [command.name, command],
+        [command.name.toUpperCase(), command],
+      ]),
+    )
+  }
+
+  get commandStats(): [string, CommandStats][] {
+    return [...this.#calls].map(([command, stats]) => [command.name, stats])
+  }
+
+  statsOf(command: Command): CommandStats {
+    let stats = this.#calls.get(command)
+    if (stats === undefined) {
+      stats = { calls: 0, rejected: 0, failed: 0 }
+      this.#calls.set(command, stats)
+    }
+    return stats
+  }
+
+  resetStats(): void {
+    const { stats } = this
+    stats.connections = 0
+    stats.rejectedConnections = 0
+    stats.cutOff = 0
+    stats.commands = 0
+    stats.inputBytes = 0
+    stats.outputBytes = 0
+    stats.errors.clear()
+    this.#calls.clear()
+    this.#sweptCommands = 0
+  }
+
+  /** Walks over the databases that are in use, unless that was done a moment ago. */
+  async countKeys(): Promise<void> {
+    const now = this.clock.now()
+    if (now < this.#countedUntil) return
+    for (let database = 0; database < databaseCount; database++) {
+      if (!this.databases.has(database)) continue
+      this.keyCounts.set(database, await this.keys.count(database))
+    }
+    // At most a tenth of the time goes into counting.
+    const tookMs = this.clock.now() - now
+    this.#countedUntil = this.clock.now() + 9 * tookMs
+  }
+
+  /** Once a second. */
+  sweep(): void {
+    const now = this.clock.now()
+    const elapsedMs = now - this.now
+    this.now = now
+    this.operationsPerSecond = Math.round(
+      ((this.stats.commands - this.#sweptCommands) * 1000) / Math.max(1, elapsedMs),
+    )
+    this.#sweptCommands = this.stats.commands
+    for (const connection of [...this.connections.values()]) connection.sweep(now)
+  }
+
+  get parserLimits(): ParserLimits {
+    return this.config
+  }
+
+  nextId(): number {
+    return this.#nextId++
+  }
+
+  left(connection: Connection): void {
+    this.connections.delete(connection.session.id)
+    this.channels.leave(connection.session)
+  }
+
+  /** Throws what Redis says of a command that is none. */
+  commandOf(args: readonly string[]): Command {
+    const name = args[0] ?? ''
+    const command = this.commands.get(name) ?? this.commands.get(name.toLowerCase())
+    if (command === undefined) throw unknownCommand(name, args)
+    if (command.subcommands === undefined || args.length < 2) return command
+    const subcommand = command.subcommands.get((args[1] ?? '').toLowerCase())
+    if (subcommand !== undefined) return subcommand
+    throw new RedisError(
+      `ERR unknown subcommand '${shortened(args[1] ?? '')}'. Try ${command.name.toUpperCase()} HELP.`,
+    )
+  }
+
+  /** Counts an error reply. */
+  failed(line: string, error: unknown): void {
+    const kind = error instanceof RedisError ? (line.split(' ', 1)[0] ?? 'ERR') : 'ERR'
+    const { errors } = this.stats
+    if (errors.has(kind) || errors.size < maxErrorKinds) {
+      errors.set(kind, (errors.get(kind) ?? 0) + 1)
+    }
+  }
+}
+
+function unknownCommand(name: string, args: readonly string[]): Error {
+  const lower = name.toLowerCase()
+  if (lower === 'post' || lower === 'host:') return new ForeignProtocol()
+  let shown = ''
+  for (const word of args.slice(1)) {
+    if (shown.length >= 128) break
+    shown += `'${word.slice(0, 128 - shown.length)}' `
+  }
+  return new RedisError(
+    `ERR unknown command '${shortened(name)}', with args beginning with: ${shown}`,
+  )
+}
+
+function shortened(text: string): string {
+  return text.slice(0, 128)
+}

@@ -1,0 +1,83 @@
+/**
+ * Where the values of some keys live, and what the types of Redis are there: a *space* is one cache of the book.
+ *
+ * - `document-space.ts`: keys without a mapping, in Daybook's generic table; strings, hashes and sets.
+ * - `table-space.ts`: keys `users:42` of a mapped cache are the rows of its table; a row is a hash.
+ *
+ * Bytes of clients are binary strings here, names and values of the database are text.
+ */
+
+import type { Place } from '../../book/turn.ts'
+import type { Keyspace } from '../../book/keyspace.ts'
+import type { Fields } from '../../mutation/mutation.ts'
+
+export type ValueType = 'string' | 'hash' | 'set'
+
+/** A key of a command. */
+export interface Target extends Place {
+  readonly space: Space
+  /** As the client wrote it. */
+  readonly name: string
+}
+
+/** What `current` is called below is what `live` has returned in the same step. */
+export interface Space {
+  readonly keyspace: Keyspace
+  /** Of Daybook's own table: keys that FLUSHDB deletes. Rows of others' tables only leave the cache. */
+  readonly ownsRows: boolean
+
+  /** The value, unless its time is over. */
+  live(target: Target): Fields | undefined
+  typeOf(current: Fields): ValueType
+  delete(target: Target): void
+  /** The client's name of a key, as `cache.keys()` gives it. */
+  nameOf(key: string): string
+  /** Of a value in memory: its time is over, though the row is there. Without a look at the store. */
+  isOver(key: string): boolean
+
+  // ── Expiry: wall time in ms ──
+
+  expiresAt(target: Target, current: Fields): number | undefined
+  /** undefined: never. Throws where the mapping does not say what the end of a row's time means. */
+  expire(target: Target, current: Fields, atMs: number | undefined): void
+
+  // ── Strings ──
+
+  /** Throws WRONGTYPE where it is something else. */
+  stringOf(current: Fields): string
+  /** Replaces whatever is there. */
+  setString(target: Target, value: string, plain: boolean, expiresAtMs: number | undefined): void
+  /** Throws WRONGTYPE where a string cannot be changed in place: a row. */
+  checkEditable(): void
+
+  // ── Hashes ──
+
+  /** Throws WRONGTYPE where it is something else. */
+  checkHash(current: Fields): void
+  field(current: Fields, name: string): string | undefined
+  fieldNames(current: Fields): string[]
+  fieldCount(current: Fields): number
+  /** Names and values, alternating from `at` on. */
+  setFields(
+    target: Target,
+    current: Fields | undefined,
+    pairs: readonly string[],
+    at: number,
+    plain: boolean,
+  ): void
+  removeFields(target: Target, current: Fields, names: readonly string[]): void
+  /** Returns the new value. */
+  increment(target: Target, current: Fields | undefined, name: string, by: bigint): bigint
+  incrementFloat(target: Target, current: Fields | undefined, name: string, by: string): string
+
+  // ── Sets ──
+
+  /** Throws WRONGTYPE where it is something else. */
+  members(current: Fields): string[]
+  isMember(current: Fields, member: string): boolean
+  addMembers(target: Target, current: Fields | undefined, members: readonly string[]): void
+  removeMembers(target: Target, current: Fields, members: readonly string[]): void
+
+  /** Copies the value as it is; the target is of a space of the same kind. */
+  copyTo(current: Fields, target: Target): void
+}

@@ -1,0 +1,79 @@
+/** The server: a book, and those who talk to it over the network. */
+
+import type { Logger } from '../base/log.ts'
+import type { Ports } from '../base/ports.ts'
+import type { CloseReport, Daybook } from '../book/daybook.ts'
+import { openDaybook } from '../open-daybook.ts'
+import { storeFromUrl } from '../store/store-url.ts'
+import type { ServerConfig } from './config.ts'
+import { startHttp, type Http } from './http/http-server.ts'
+import { startRedis, type Redis } from './redis/redis-server.ts'
+
+export interface Serving {
+  readonly book: Daybook
+  readonly redis: Redis | undefined
+  readonly http: Http | undefined
+  /** Takes over what can change while it runs. Throws INVALID_OPTION, and changes nothing then. */
+  reload(config: ServerConfig): void
+  /**
+   * Ends the connections and drains for at most `drainTimeoutMs` of the configuration. What is left is in the journal, and
+   * the next start flushes it.
+   */
+  close(): Promise<CloseReport>
+}
+
+export interface ServeParts extends Omit<Ports, 'logger'> {
+  readonly logger: Logger
+}
+
+/** Opens everything, or nothing. */
+export async function serve(config: ServerConfig, parts: ServeParts): Promise<Serving> {
+  const { clock, random, logger, files } = parts
+  await files.makeDirectory(config.directory)
+  const store = await storeFromUrl(config.store)
+  const book = await openDaybook(
+    { ...config.book, directory: config.directory, store, logger },
+    parts,
+  )
+  const opened: (() => Promise<unknown>)[] = [() => book.close({ drainTimeoutMs: 0 })]
+  try {
+    for (const [name, { options }] of config.caches) await book.cache(name, options).ready()
+    const mappings = [...config.caches].map(([cache, { rowExpiry }]) => ({ cache, rowExpiry }))
+    const redis = config.redis.enabled
+      ? await startRedis(book, config.redis, { clock, random, logger, files, mappings })
+      : undefined
+    if (redis !== undefined) opened.push(() => redis.close())
+    const caches = (): readonly string[] => [
+      ...new Set([...config.caches.keys(), ...(redis?.caches ?? [])]),
+    ]
+    const { enabled, ...httpOptions } = config.http
+    const http = enabled
+      ? await startHttp(book, httpOptions, { clock, random, logger, caches, files })
+      : undefined
+    return {
+      book,
+      redis,
+      http,
+      reload: (changed) => reload(book, changed),
+      async close() {
+        await http?.close()
+        await redis?.close()
+        return book.close()
+      },
+    }
+  } catch (error) {
+    // The error that stands in the way of starting is the one to tell.
+    for (const close of opened.reverse()) await close().catch(() => undefined)
+    throw error
+  }
+}
+
+function reload(book: Daybook, { book: options }: ServerConfig): void {
+  const { flush, pressure, stallMs, drainTimeoutMs } = options
+  book.configure({
+    ...(flush === undefined ? {} : { flush }),
+    ...(pressure === undefined ? {} : { pressure }),
+    ...(stallMs === undefined ? {} : { stallMs }),
+    ...(drainTimeoutMs === undefined ? {} : { drainTimeoutMs }),
+  })
+}
