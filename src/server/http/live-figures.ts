@@ -15,6 +15,7 @@ import type { BookStats } from '../../observe/stats.ts'
 export interface Sample {
   /** Wall clock, ms. */
   readonly atMs: number
+  /** The greatest of several looks. */
   readonly lagMs: number
   readonly pending: number
   readonly pendingBytes: number
@@ -51,7 +52,9 @@ export interface Follower {
   happened(happening: Happening): void
 }
 
-const sampleMs = 1_000
+/** Lag rises and falls with every batch, so it is looked at more often than it is kept. */
+const lookMs = 200
+const looksPerSample = 5
 const maxSamples = 600
 const coarseSamples = 30
 const maxCoarse = 720
@@ -67,6 +70,8 @@ export class LiveFigures {
   readonly #offs: (() => void)[] = []
   #flushes: number[] = []
   #sinceCoarse: Sample[] = []
+  #looks = 0
+  #greatestLagMs = 0
   #before: { readonly at: number; readonly stats: BookStats }
   #timer: Timer | undefined
 
@@ -119,9 +124,11 @@ export class LiveFigures {
   }
 
   #arm(): void {
-    this.#timer = this.#clock.setTimer(sampleMs, () => {
+    this.#timer = this.#clock.setTimer(lookMs, () => {
       this.#arm()
-      this.#take()
+      this.#looks++
+      if (this.#looks % looksPerSample === 0) this.#take()
+      else this.#greatestLagMs = Math.max(this.#greatestLagMs, this.#book.stats().lagMs)
     })
   }
 
@@ -130,6 +137,7 @@ export class LiveFigures {
     const { stats, sample } = figures
     this.#before = { at: this.#clock.now(), stats }
     this.#flushes = []
+    this.#greatestLagMs = 0
     keep(this.#samples, sample, maxSamples)
     this.#sinceCoarse.push(sample)
     if (this.#sinceCoarse.length === coarseSamples) {
@@ -146,7 +154,7 @@ export class LiveFigures {
     const { syncMs } = stats.journal
     return {
       atMs: this.#clock.wallTime(),
-      lagMs: Math.round(stats.lagMs),
+      lagMs: Math.round(Math.max(stats.lagMs, this.#greatestLagMs)),
       pending: stats.pending.mutations,
       pendingBytes: stats.pending.bytes,
       writesPerSecond: rate(stats.acknowledged, before.acknowledged),

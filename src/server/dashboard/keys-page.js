@@ -1,0 +1,205 @@
+/** One key: what the cache, the journal and the database each have of it, side by side. */
+
+import { get, keyPath, post } from './api.js'
+import { busy, complain, note } from './dialogs.js'
+import { fill, h, uniqueId } from './dom.js'
+import { count } from './format.js'
+import { icon } from './icons.js'
+import { cell, kindChip, valueColumns, writtenColumns } from './values.js'
+
+/** @typedef {import('./api.js').Inspection} Inspection */
+
+/** @param {import('./main.js').PageContext} context @returns {import('./main.js').Page} */
+export function keysPage({ caches, query }) {
+  const cacheId = uniqueId('cache')
+  const keyId = uniqueId('key')
+  const cache = h('select', { id: cacheId, required: true })
+  const key = h('input', {
+    id: keyId,
+    type: 'search',
+    required: true,
+    placeholder: 'such as 42',
+    autocomplete: 'off',
+    spellcheck: 'false',
+  })
+  const result = h('div', { class: 'stack', 'aria-live': 'polite' })
+
+  const element = h(
+    'div',
+    { class: 'page' },
+    h(
+      'div',
+      { class: 'page-head' },
+      h(
+        'div',
+        {},
+        h('h1', {}, 'Keys'),
+        h(
+          'p',
+          { class: 'muted' },
+          'One key in the cache, in the journal and in the database, side by side.',
+        ),
+      ),
+    ),
+    h(
+      'form',
+      {
+        class: 'filters',
+        role: 'search',
+        onsubmit: (/** @type {Event} */ event) => {
+          event.preventDefault()
+          const found = `#/keys?cache=${encodeURIComponent(cache.value)}&key=${encodeURIComponent(key.value)}`
+          // The address is kept, so that it can be shared; the same one again is only looked up anew.
+          if (location.hash === found) void look().catch(complain)
+          else location.hash = found
+        },
+      },
+      h('div', { class: 'field' }, h('label', { for: cacheId }, 'Cache'), cache),
+      h('div', { class: 'field grow' }, h('label', { for: keyId }, 'Key'), key),
+      h('button', { class: 'button primary' }, 'Look up'),
+    ),
+    result,
+  )
+
+  async function look() {
+    const found = /** @type {Inspection} */ (await get(keyPath(cache.value, key.value)))
+    fill(
+      result,
+      shownKey(found, () => void look().catch(complain)),
+    )
+  }
+
+  void (async () => {
+    const names = await caches()
+    fill(
+      cache,
+      names.map((name) => h('option', { value: name }, name)),
+    )
+    const wanted = query.get('cache')
+    if (wanted !== null && names.includes(wanted)) cache.value = wanted
+    key.value = query.get('key') ?? ''
+    if (key.value === '') key.focus()
+    else await look()
+  })().catch(complain)
+  return { element }
+}
+
+/** @param {Inspection} found @param {() => void} again */
+function shownKey(found, again) {
+  const { cache, key, cached, pending, stored, deadLetters } = found
+  const inCache = cached === null ? new Map() : valueColumns(cached.value)
+  const written = pending === null ? new Map() : writtenColumns(pending.mutation)
+  const inStore = valueColumns(stored.value)
+  const names = [...new Set([...inCache.keys(), ...written.keys(), ...inStore.keys()])]
+  const forget = h(
+    'button',
+    { class: 'button', disabled: cached === null },
+    'Forget the cached value',
+  )
+  forget.addEventListener('click', () =>
+    busy(forget, async () => {
+      await post(`${keyPath(cache, key)}/invalidate`)
+      note('Forgotten. The next read asks the database.')
+      again()
+    }),
+  )
+  const look = h('button', { class: 'button' }, icon('refresh'), 'Look again')
+  look.addEventListener('click', again)
+  return [
+    h(
+      'div',
+      { class: 'places' },
+      place(
+        'Cache',
+        cached === null
+          ? 'nothing cached'
+          : cached.value === null
+            ? 'knows that there is no row'
+            : `value as of position ${count(cached.position)}`,
+        cached !== null,
+      ),
+      place(
+        'Pending',
+        pending === null ? 'nothing pending' : `up to position ${count(pending.position)}`,
+        pending !== null,
+        pending === null ? undefined : kindChip(pending.mutation),
+      ),
+      place(
+        'Database',
+        stored.error !== undefined
+          ? `cannot be read: ${stored.error.message}`
+          : stored.value === null
+            ? 'no row'
+            : 'row as of just now',
+        stored.error === undefined && stored.value !== null,
+      ),
+    ),
+    names.length === 0
+      ? h('p', { class: 'card muted' }, 'No place has a value of this key.')
+      : h(
+          'section',
+          { class: 'card flush', 'aria-label': `Columns of ${key}` },
+          h(
+            'table',
+            { class: 'table stacked sides' },
+            h('caption', { class: 'hidden' }, `Columns of ${cache} ${key}`),
+            h(
+              'thead',
+              {},
+              h(
+                'tr',
+                {},
+                ['Column', 'Cache', 'Pending', 'Database'].map((title) =>
+                  h('th', { scope: 'col' }, title),
+                ),
+              ),
+            ),
+            h(
+              'tbody',
+              {},
+              names.map((name) => {
+                const isDifferent =
+                  cached !== null &&
+                  stored.error === undefined &&
+                  inCache.get(name) !== inStore.get(name)
+                return h(
+                  'tr',
+                  { class: isDifferent ? 'is-different' : '' },
+                  h('th', { scope: 'row', class: 'mono' }, name),
+                  cell('Cache', inCache.get(name) ?? '–'),
+                  cell('Pending', written.get(name) ?? '–'),
+                  cell('Database', inStore.get(name) ?? '–'),
+                )
+              }),
+            ),
+          ),
+        ),
+    h(
+      'div',
+      { class: 'row' },
+      look,
+      forget,
+      deadLetters.length === 0
+        ? null
+        : h(
+            'a',
+            {
+              class: 'button danger',
+              href: `#/dead-letters?cache=${encodeURIComponent(cache)}&key=${encodeURIComponent(key)}`,
+            },
+            icon('letters'),
+            deadLetters.length === 1 ? '1 dead letter' : `${deadLetters.length} dead letters`,
+          ),
+    ),
+  ]
+}
+
+/** @param {string} title @param {string} text @param {boolean} has @param {HTMLElement} [chip] */
+function place(title, text, has, chip) {
+  return h(
+    'section',
+    { class: `card place ${has ? 'has' : ''}` },
+    h('h2', { class: 'label' }, title, chip),
+    h('p', { class: 'wrap' }, text),
+  )
+}

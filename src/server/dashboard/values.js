@@ -1,0 +1,99 @@
+/** Mutations and rows on the page: what is written, and how it differs from what is there. */
+
+import { h } from './dom.js'
+import { shown } from './format.js'
+
+/** @typedef {import('./api.js').Mutation} Mutation */
+/** @typedef {import('./api.js').Fields} Fields */
+
+/** The four names that users know. @param {Mutation} mutation */
+export function mutationName({ kind, amounts }) {
+  if (kind !== 'patch') return kind
+  return Object.keys(amounts ?? {}).length > 0 ? 'increment' : 'merge'
+}
+
+/** @param {Mutation} mutation */
+export function kindChip(mutation) {
+  const name = mutationName(mutation)
+  return h('span', { class: `chip kind-${name}` }, name)
+}
+
+/** One line: `name=Ada visits+2` @param {Mutation} mutation */
+export function summaryOf({ kind, fields = {}, amounts = {} }) {
+  if (kind === 'delete') return 'the row'
+  const parts = [
+    ...Object.entries(fields).map(([name, value]) => `${name}=${shown(value)}`),
+    ...Object.entries(amounts).map(([name, value]) => `${name}${signed(value)}`),
+  ]
+  return parts.join('  ')
+}
+
+/** @param {unknown} amount */
+function signed(amount) {
+  const text = shown(amount)
+  return text.startsWith('-') ? text : `+${text}`
+}
+
+/** Columns that a mutation writes, with text for each. @param {Mutation} mutation @returns {Map<string, string>} */
+export function writtenColumns({ kind, fields = {}, amounts = {} }) {
+  const columns = new Map(Object.entries(fields).map(([name, value]) => [name, shown(value)]))
+  for (const [name, amount] of Object.entries(amounts)) columns.set(name, signed(amount))
+  if (kind === 'delete') columns.set('(row)', 'deleted')
+  return columns
+}
+
+/** The columns of a value; one without columns has a single one. @param {unknown} value @returns {Map<string, string>} */
+export function valueColumns(value) {
+  if (value === null || value === undefined) return new Map()
+  if (typeof value !== 'object' || Array.isArray(value)) return new Map([['(value)', shown(value)]])
+  return new Map(Object.entries(value).map(([name, field]) => [name, shown(field)]))
+}
+
+/**
+ * What a letter would write, beside what its key has now.
+ *
+ * @param {Mutation} mutation
+ * @param {{value: unknown} | {unknown: string}} current
+ */
+export function differenceTable(mutation, current) {
+  const written = writtenColumns(mutation)
+  const isKnown = 'value' in current
+  const now = isKnown ? valueColumns(current.value) : new Map()
+  const has = isKnown && current.value !== null
+  const rows = [...written].map(([name, text]) => {
+    const isSame = now.get(name) === text
+    return h(
+      'tr',
+      { class: isKnown && !isSame ? 'is-different' : '' },
+      h('th', { scope: 'row', class: 'mono' }, name),
+      cell('Would write', text),
+      isKnown ? cell('Now', has ? (now.get(name) ?? '') : 'no row') : null,
+      isKnown
+        ? h('td', { class: 'narrow' }, isSame ? '' : h('span', { class: 'chip warn' }, 'differs'))
+        : null,
+    )
+  })
+  return h(
+    'table',
+    { class: 'table stacked' },
+    h('caption', { class: 'hidden' }, 'What would be written, and what is there now'),
+    h(
+      'thead',
+      {},
+      h(
+        'tr',
+        {},
+        h('th', { scope: 'col' }, 'Column'),
+        h('th', { scope: 'col' }, 'Would write'),
+        isKnown ? h('th', { scope: 'col' }, 'Now') : null,
+        isKnown ? h('th', { scope: 'col' }, h('span', { class: 'hidden' }, 'Difference')) : null,
+      ),
+    ),
+    h('tbody', {}, rows),
+  )
+}
+
+/** @param {string} label @param {string} text */
+export function cell(label, text) {
+  return h('td', { 'data-label': label, class: 'mono wrap' }, text)
+}
