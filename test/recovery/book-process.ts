@@ -7,9 +7,10 @@
 
 import { rmSync, writeFileSync } from 'node:fs'
 import { nodeFiles } from '../../src/base/node-files.ts'
-import { isDaybookError, openDaybook, type Daybook, type DaybookOptions } from '../../src/index.ts'
+import { openDaybook, type Daybook, type DaybookOptions } from '../../src/index.ts'
 import { postgres, type PostgresOptions } from '../../src/store/postgres/index.ts'
 import { sqlite } from '../../src/store/sqlite/index.ts'
+import { leave, say, takeOrders } from '../support/ordered-program.ts'
 import { mortalFiles, type Death } from './mortal-files.ts'
 import { LedgerBook } from './ledger-book.ts'
 
@@ -32,32 +33,14 @@ export type Order =
   /** Fills the disk of the file until nothing more goes in, and removes the file again. */
   | { readonly do: 'fill' | 'empty'; readonly path: string }
 
-export interface Failure {
-  readonly code: string
-  readonly message: string
-}
-
 export type Said =
-  | { readonly opened: true; readonly pid: number }
-  | { readonly failedToOpen: Failure }
   | {
       readonly operation: number
       readonly said: 'acknowledged' | 'refused' | 'unknown'
       readonly code?: string
     }
   | { readonly event: string }
-  | { readonly id: number; readonly result: unknown }
-  | { readonly id: number; readonly failure: Failure }
   | { readonly closed: { readonly pending: number } }
-
-function say(message: Said): void {
-  process.send?.(message)
-}
-
-function failureOf(error: unknown): Failure {
-  const code = isDaybookError(error) ? error.code : 'UNKNOWN'
-  return { code, message: error instanceof Error ? error.message : String(error) }
-}
 
 function fill(path: string): void {
   const block = Buffer.alloc(4096)
@@ -66,17 +49,6 @@ function fill(path: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
   }
-}
-
-/** A process without a parent must not stay behind. */
-function orphaned(): void {
-  process.exit(1)
-}
-
-/** The last word: what waits to be sent would be lost with the channel. */
-function leave(message: Said): void {
-  process.off('disconnect', orphaned)
-  process.send?.(message, () => process.disconnect())
 }
 
 const {
@@ -93,7 +65,7 @@ async function open(): Promise<Daybook> {
     : postgres({ url }, postgresOptions)
   const opened = await openDaybook({ control: false, ...options, store }, { files })
   for (const name of ['fenced', 'journalFull', 'journalRecovered', 'journalFailed'] as const) {
-    opened.on(name, () => say({ event: name }))
+    opened.on(name, () => say({ event: name } satisfies Said))
   }
   return opened
 }
@@ -106,7 +78,7 @@ async function obey(order: Order): Promise<unknown> {
         first,
         count,
         (operation, said, code) =>
-          say({ operation, said, ...(code === undefined ? {} : { code }) }),
+          say({ operation, said, ...(code === undefined ? {} : { code }) } satisfies Said),
         { durability },
       )
     }
@@ -134,20 +106,10 @@ async function obey(order: Order): Promise<unknown> {
 
 let book: Daybook
 let writer: LedgerBook
-process.on('disconnect', orphaned)
-try {
+await takeOrders(async () => {
   book = await open()
   writer = new LedgerBook(book)
-  process.on('message', ({ id, order }: { id: number; order: Order }) => {
-    obey(order).then(
-      (result) => say({ id, result }),
-      (error: unknown) => say({ id, failure: failureOf(error) }),
-    )
-  })
   process.on('SIGTERM', () => {
-    void book.close().then((closed) => leave({ closed }))
+    void book.close().then((closed) => leave({ closed } satisfies Said))
   })
-  say({ opened: true, pid: process.pid })
-} catch (error) {
-  leave({ failedToOpen: failureOf(error) })
-}
+}, obey)

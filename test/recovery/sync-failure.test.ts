@@ -3,25 +3,18 @@
  * Method: strace makes the n-th fdatasync of each thread fail with EIO, in a real process on real files.
  */
 
-import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { straceUnavailable, underStrace } from '../support/strace.ts'
 import { BookProcess } from './book-processes.ts'
 import { Ledger } from './ledger.ts'
 import { sqliteFile, temporaryDirectory } from './ledger-database.ts'
 
-function strace(when: string): readonly string[] {
-  const inject = `inject=fdatasync:error=EIO:when=${when}`
-  return ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=fdatasync', '-e', inject]
+function eioAt(when: string): readonly string[] {
+  return underStrace({ call: 'fdatasync', effect: 'EIO', when }, '/dev/null')
 }
 
-function unavailable(): string | undefined {
-  const [executable = '', ...parameters] = strace('1')
-  const { status } = spawnSync(executable, [...parameters, 'true'], { stdio: 'ignore' })
-  return status === 0 ? undefined : 'strace is not installed, or may not trace'
-}
-
-const reason = unavailable()
+const reason = straceUnavailable()
 
 describe.skipIf(reason !== undefined)(`a disk whose syncs fail (${reason ?? 'strace'})`, () => {
   test.each([
@@ -34,7 +27,7 @@ describe.skipIf(reason !== undefined)(`a disk whose syncs fail (${reason ?? 'str
       const directory = join(temporaryDirectory(), 'book')
       const ledger = new Ledger()
       const options = { directory, url: database.url, lanes: 2, flush: { delayMs: 2 } }
-      const book = await BookProcess.open(options, ledger, strace(when))
+      const book = await BookProcess.open(options, ledger, eioAt(when))
       // The store's own syncs are not what this is about.
       await book.order({ do: 'pause' })
       await book.write(0, 800)
@@ -61,7 +54,7 @@ describe.skipIf(reason !== undefined)(`a disk whose syncs fail (${reason ?? 'str
     const directory = join(temporaryDirectory(), 'book')
     const ledger = new Ledger()
     const options = { directory, url: database.url, lanes: 1, flush: { delayMs: 60_000 } }
-    const book = await BookProcess.open(options, ledger, strace('40'))
+    const book = await BookProcess.open(options, ledger, eioAt('40'))
     await book.write(0, 2000)
     await book.whenSaid('journalFailed')
     expect(await book.terminate()).toEqual({ code: 0, signal: null })

@@ -1,0 +1,123 @@
+/** The databases behind a cycle, read by connections that the engine knows nothing of. */
+
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { administer, type PostgresServer } from '../test/support/postgres-server.ts'
+import type { Contents } from './oracle.ts'
+import { accountTables, type Account } from './workload.ts'
+
+export type StoreName = 'sqlite' | 'postgres'
+
+export interface Database {
+  /** What a writer's options say. */
+  readonly url: string
+  contents(): Promise<Contents>
+}
+
+export class SqliteDatabase implements Database {
+  readonly path: string
+
+  constructor(directory: string) {
+    this.path = join(directory, 'app.db')
+    this.run((database) => database.exec(accountTables))
+  }
+
+  get url(): string {
+    return `sqlite:${this.path}`
+  }
+
+  async contents(): Promise<Contents> {
+    return this.run((database) =>
+      contentsOf(
+        database.prepare('select * from accounts').all(),
+        database.prepare('select * from audits').all(),
+      ),
+    )
+  }
+
+  /** Whether someone writes just now, or has been stopped while it did. */
+  isLocked(): boolean {
+    return this.run((database) => {
+      try {
+        database.exec('begin immediate; rollback')
+        return false
+      } catch {
+        return true
+      }
+    }, 0)
+  }
+
+  /** Keeps everybody from writing until the result is called. */
+  lock(): () => void {
+    const database = new DatabaseSync(this.path, { timeout: 5_000 })
+    database.exec('begin immediate')
+    return () => {
+      database.exec('rollback')
+      database.close()
+    }
+  }
+
+  run<T>(work: (database: DatabaseSync) => T, timeout = 5_000): T {
+    const database = new DatabaseSync(this.path, { timeout })
+    try {
+      return work(database)
+    } finally {
+      database.close()
+    }
+  }
+}
+
+export class PostgresDatabase implements Database {
+  readonly server: PostgresServer
+
+  private constructor(server: PostgresServer) {
+    this.server = server
+  }
+
+  /** Empty tables; who is left of the cycle before loses its connection. */
+  static async create(server: PostgresServer): Promise<PostgresDatabase> {
+    const leftOver = `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'daybook'`
+    while ((await administer(server.url, leftOver)).length > 0);
+    await administer(
+      server.url,
+      `drop table if exists accounts, audits, daybook_checkpoints, daybook_values, daybook_expiries;
+       ${accountTables}`,
+    )
+    return new PostgresDatabase(server)
+  }
+
+  get url(): string {
+    return this.server.url
+  }
+
+  async contents(): Promise<Contents> {
+    return contentsOf(
+      await administer(this.url, 'select * from accounts'),
+      await administer(this.url, 'select * from audits'),
+    )
+  }
+
+  /** Resolves once a transaction of a writer waits for a row that another one has locked. */
+  async whenSomeoneWaits(): Promise<void> {
+    const waiting = `select from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'daybook'`
+    while ((await administer(this.url, waiting)).length === 0);
+  }
+}
+
+type Row = Readonly<Record<string, unknown>>
+
+function contentsOf(accounts: readonly Row[], audits: readonly Row[]): Contents {
+  return {
+    accounts: new Map(accounts.map((row) => [String(row['id']), accountOf(row)])),
+    audits: new Map(audits.map(({ id, times }) => [String(id), Number(times)])),
+  }
+}
+
+function accountOf({ balance, hits, tag, pad }: Row): Account {
+  return {
+    balance: Number(balance),
+    hits: Number(hits),
+    tag: tag as string | null,
+    pad: pad as string | null,
+  }
+}
