@@ -207,7 +207,7 @@ export class Loader {
   }
 
   async #fromStore(loads: Load[]): Promise<Load[]> {
-    const { clock, store, loadTimeoutMs } = this.#parts
+    const { clock, store, journal, loadTimeoutMs } = this.#parts
     const abort = new AbortController()
     const timer = clock.setTimer(loadTimeoutMs, () => abort.abort())
     const startedAt = clock.now()
@@ -231,6 +231,8 @@ export class Loader {
       const stale: Load[] = []
       for (const [at, load] of loads.entries()) {
         const position = positions[load.lane.index] ?? 0
+        // Nobody but another owner of this journal could have flushed what is not in it.
+        if (position > journal.lastPosition) throw this.#parts.flusher().fencedError()
         if (position < Math.min(load.checkpoint, load.lane.checkpoint)) {
           // The database went back in time. The lane finds out and is rebuilt; then this key is asked for again.
           await this.#parts.flusher().verify(load.lane.index, { timeoutMs: loadTimeoutMs })

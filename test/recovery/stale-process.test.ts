@@ -7,6 +7,8 @@
 import { cpSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openDaybook } from '../../src/index.ts'
+import { storeFromUrl } from '../../src/store/store-url.ts'
 import {
   administer,
   postgresUnavailable,
@@ -17,6 +19,7 @@ import { startProxy } from '../support/tcp-proxy.ts'
 import { BookProcess } from './book-processes.ts'
 import type { BookProcessOptions } from './book-process.ts'
 import { Ledger } from './ledger.ts'
+import { LedgerBook } from './ledger-book.ts'
 import {
   postgresTables,
   sqliteFile,
@@ -70,6 +73,24 @@ async function takeOver({ url, rows }: LedgerDatabase): Promise<void> {
 
 test('a stale process is fenced, on SQLite', async () => {
   await takeOver(sqliteFile())
+})
+
+test('a stale book that reads a row of its successor is told so', async () => {
+  const { url } = sqliteFile()
+  const parent = temporaryDirectory()
+  const open = async (name: string): ReturnType<typeof openDaybook> =>
+    openDaybook({ directory: join(parent, name), store: await storeFromUrl(url), control: false })
+  await using stale = await open('stale')
+  const notes = new LedgerBook(stale).notes
+  await notes.set('c1:1', { counter: 'c1' })
+  await stale.flush()
+  cpSync(join(parent, 'stale'), join(parent, 'copy'), { recursive: true })
+  await using owner = await open('copy')
+  await new LedgerBook(owner).notes.set('c1:2', { counter: 'c1' })
+  await owner.flush()
+  // The row is newer than all that the stale one's journal has, and will ever have.
+  await expect(notes.get('c1:2')).rejects.toMatchObject({ code: 'FENCED' })
+  await expect(notes.get('c1:2')).rejects.toMatchObject({ code: 'FENCED' })
 })
 
 const unavailable = postgresUnavailable()
