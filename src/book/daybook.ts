@@ -282,7 +282,11 @@ export class Daybook {
 
   async #close(drainTimeoutMs: number): Promise<CloseReport> {
     const { writer, flusher, journal, store, deadLetters, ports } = this.#engine
-    writer.close(new DaybookError('CLOSED', 'The daybook is closing; the write was not accepted.'))
+    writer.close(
+      new DaybookError('CLOSED', 'The daybook is closing; the write was not accepted.', {
+        details: { outcome: 'failed' },
+      }),
+    )
     for (const sweep of this.#sweeps) sweep.stop()
     const errors: unknown[] = []
     const attempt = async (work: () => Promise<unknown>): Promise<void> => {

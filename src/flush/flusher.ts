@@ -554,5 +554,8 @@ export class Flusher implements FlushContext {
 }
 
 function closedError(): DaybookError {
-  return new DaybookError('CLOSED', 'The daybook was closed while this waited for the store.')
+  return new DaybookError('CLOSED', 'The daybook was closed while this waited for the store.', {
+    details: { outcome: 'pending' },
+    hint: 'It is in the journal: the next open flushes it.',
+  })
 }

@@ -6,8 +6,11 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
+import { openDaybook } from '../../src/index.ts'
+import { storeFromUrl } from '../../src/store/store-url.ts'
 import { BookProcess } from './book-processes.ts'
 import { Ledger } from './ledger.ts'
+import { LedgerBook } from './ledger-book.ts'
 import { sqliteFile, temporaryDirectory } from './ledger-database.ts'
 
 test('SIGTERM while writing and the database is away: close reports what is pending, the next run flushes it', async () => {
@@ -43,4 +46,28 @@ test('SIGTERM while writing and the database is away: close reports what is pend
   expect(await next.terminate()).toEqual({ code: 0, signal: null })
   expect(next.closed).toEqual({ pending: 0 })
   await ledger.compare(database.rows)
+})
+
+test('a write that waits for the database says that it is pending when the book closes, and the next one has it', async () => {
+  const database = sqliteFile()
+  const directory = join(temporaryDirectory(), 'book')
+  const open = async (): ReturnType<typeof openDaybook> =>
+    openDaybook({ directory, store: await storeFromUrl(database.url), control: false })
+  const book = await open()
+  const { notes } = new LedgerBook(book)
+  await notes.ready()
+  const other = new DatabaseSync(database.path)
+  other.exec('begin immediate')
+  const waiting = notes
+    .set('c1:1', { counter: 'c1' }, { durability: 'store' })
+    .catch((error: unknown) => error)
+  await notes.set('c1:2', { counter: 'c1' })
+  expect(await book.close({ drainTimeoutMs: 0 })).toEqual({ pending: 2 })
+  expect(await waiting).toMatchObject({ code: 'CLOSED', details: { outcome: 'pending' } })
+  other.exec('rollback')
+  other.close()
+
+  await using next = await open()
+  await next.flush()
+  expect((await database.rows('notes')).map(({ id }) => id)).toEqual(['c1:1', 'c1:2'])
 })
