@@ -4,8 +4,10 @@
  */
 
 import { DaybookError, reasonOf } from '../base/errors.ts'
+import { fileError } from '../base/file-error.ts'
 import type { Files } from '../base/files.ts'
 import type { AfterRejection, ResolvedCacheOptions } from './options.ts'
+import { isMembers, parseState, writeState } from './state-file.ts'
 
 export interface Declaration {
   readonly table: string | undefined
@@ -16,8 +18,8 @@ export interface Declaration {
   readonly rejection: Readonly<Record<'set' | 'delete' | 'merge' | 'increment', AfterRejection>>
 }
 
+const fileName = 'caches.json'
 const maxFileBytes = 4 * 1024 * 1024
-const version = 1
 
 export class Declarations {
   readonly #files: Files
@@ -32,16 +34,18 @@ export class Declarations {
   }
 
   static async open(files: Files, directory: string): Promise<Declarations> {
-    const path = `${directory}/caches.json`
-    const bytes = await files.read(path, maxFileBytes)
+    const path = `${directory}/${fileName}`
+    const bytes = await files.read(path, maxFileBytes).catch((error: unknown) => {
+      throw fileError(path, error)
+    })
     if (bytes === undefined) return new Declarations(files, directory, new Map())
     try {
-      const content = JSON.parse(Buffer.from(bytes).toString('utf8')) as {
-        version: number
-        caches: [string, Declaration][]
+      const content = parseState(bytes)
+      const { caches } = isMembers(content) ? content : {}
+      if (!Array.isArray(caches) || !caches.every(isNamedDeclaration)) {
+        throw new Error('it does not say which tables caches are bound to')
       }
-      if (content.version !== version) throw new Error(`its version is ${content.version}`)
-      return new Declarations(files, directory, new Map(content.caches))
+      return new Declarations(files, directory, new Map(caches))
     } catch (error) {
       throw new DaybookError('JOURNAL_CORRUPT', `${path} cannot be read: ${reasonOf(error)}.`, {
         cause: error,
@@ -74,7 +78,7 @@ export class Declarations {
       // Not durable: the next declaration of it writes it again.
       if (before === undefined) this.#caches.delete(cache)
       else this.#caches.set(cache, before)
-      const path = `${this.#directory}/caches.json`
+      const path = `${this.#directory}/${fileName}`
       throw new DaybookError(
         'DIRECTORY_UNUSABLE',
         `${path} cannot be written: ${reasonOf(error)}.`,
@@ -87,18 +91,38 @@ export class Declarations {
     }
   }
 
-  async #write(): Promise<void> {
-    const path = `${this.#directory}/caches.json`
-    const temporary = `${path}.new`
-    const text = JSON.stringify({ version, caches: [...this.#caches] }, undefined, 2)
-    await this.#files.remove(temporary)
-    const file = await this.#files.open(temporary, 'create')
-    try {
-      await file.writeDurably(Buffer.from(text), 0)
-    } finally {
-      await file.close()
-    }
-    await this.#files.rename(temporary, path)
-    await this.#files.syncDirectory(this.#directory)
+  #write(): Promise<void> {
+    return writeState(this.#files, this.#directory, fileName, { caches: [...this.#caches] })
   }
+}
+
+function isNamedDeclaration(value: unknown): value is [string, Declaration] {
+  if (!Array.isArray(value) || value.length !== 2) return false
+  const [cache, declaration] = value as readonly unknown[]
+  return typeof cache === 'string' && isMembers(declaration) && isDeclaration(declaration)
+}
+
+function isDeclaration({
+  table,
+  key,
+  columns,
+  rest,
+  expire,
+  rejection,
+}: Readonly<Record<string, unknown>>): boolean {
+  return (
+    (table === undefined || typeof table === 'string') &&
+    areNames(key) &&
+    (columns === undefined || areNames(columns)) &&
+    (rest === undefined || typeof rest === 'string') &&
+    (expire === 'evict' || expire === 'delete') &&
+    isMembers(rejection) &&
+    kinds.every((kind) => rejection[kind] === 'continue' || rejection[kind] === 'park')
+  )
+}
+
+const kinds = ['set', 'delete', 'merge', 'increment'] as const
+
+function areNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string')
 }

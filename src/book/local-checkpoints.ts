@@ -6,19 +6,15 @@
  */
 
 import { DaybookError, reasonOf } from '../base/errors.ts'
+import { fileError } from '../base/file-error.ts'
 import type { Files } from '../base/files.ts'
 import type { Position } from '../mutation/mutation.ts'
 import type { TableSchema } from '../store/schema.ts'
 import type { Claimed, Loaded, Store, StoreTransaction } from '../store/store.ts'
+import { isMembers, parseState, writeState } from './state-file.ts'
 
+const fileName = 'checkpoints.json'
 const maxFileBytes = 1024 * 1024
-const version = 1
-
-interface Content {
-  readonly version: number
-  readonly journal: string
-  readonly positions: readonly Position[]
-}
 
 /** The store as it is, but for its checkpoints, which live in `checkpoints.json`. */
 export function withLocalCheckpoints(inner: Store, files: Files, directory: string): Store {
@@ -70,12 +66,14 @@ class CheckpointFile {
   }
 
   get #path(): string {
-    return `${this.#directory}/checkpoints.json`
+    return `${this.#directory}/${fileName}`
   }
 
   async open(journal: string, lanes: number): Promise<readonly Position[]> {
     this.#journal = journal
-    const bytes = await this.#files.read(this.#path, maxFileBytes)
+    const bytes = await this.#files.read(this.#path, maxFileBytes).catch((error: unknown) => {
+      throw fileError(this.#path, error)
+    })
     this.positions =
       bytes === undefined ? new Array<number>(lanes).fill(0) : this.#parse(bytes, lanes)
     return this.positions
@@ -91,11 +89,10 @@ class CheckpointFile {
 
   #parse(bytes: Uint8Array, lanes: number): Position[] {
     try {
-      const content = JSON.parse(Buffer.from(bytes).toString('utf8')) as Content
-      const { journal, positions } = content
-      if (content.version !== version) throw new Error(`its version is ${content.version}`)
+      const content = parseState(bytes)
+      const { journal, positions } = isMembers(content) ? content : {}
       if (journal !== this.#journal) throw new Error('it belongs to another journal')
-      if (positions.length !== lanes || !positions.every(Number.isSafeInteger)) {
+      if (!arePositions(positions, lanes)) {
         throw new Error('its positions are not those of the lanes')
       }
       return [...positions]
@@ -112,17 +109,16 @@ class CheckpointFile {
     }
   }
 
-  async #write(): Promise<void> {
-    const content: Content = { version, journal: this.#journal, positions: this.positions }
-    const temporary = `${this.#path}.new`
-    await this.#files.remove(temporary)
-    const file = await this.#files.open(temporary, 'create')
-    try {
-      await file.writeDurably(Buffer.from(JSON.stringify(content)), 0)
-    } finally {
-      await file.close()
-    }
-    await this.#files.rename(temporary, this.#path)
-    await this.#files.syncDirectory(this.#directory)
+  #write(): Promise<void> {
+    const content = { journal: this.#journal, positions: this.positions }
+    return writeState(this.#files, this.#directory, fileName, content)
   }
+}
+
+function arePositions(value: unknown, lanes: number): value is readonly Position[] {
+  return (
+    Array.isArray(value) &&
+    value.length === lanes &&
+    value.every((position) => Number.isSafeInteger(position) && position >= 0)
+  )
 }

@@ -565,7 +565,12 @@ export class LaneFlusher {
 }
 
 /** Errors that end by themselves, or by what someone does meanwhile: nothing was written, and it is tried again. */
-const passingCodes = new Set<string>(['INVALID_STATE', 'DEAD_LETTERS_FULL', 'JOURNAL_FULL'])
+const passingCodes = new Set<string>([
+  'INVALID_STATE',
+  'DEAD_LETTERS_FULL',
+  'JOURNAL_FULL',
+  'DIRECTORY_UNUSABLE',
+])
 
 function isRunning(stopReason: FlushContext['stopReason']): boolean {
   return stopReason === undefined || stopReason === 'paused'
@@ -578,6 +583,7 @@ const ourCodes = new Set<string>([
   'JOURNAL_FULL',
   'INVALID_STATE',
   'DEAD_LETTERS_FULL',
+  'DIRECTORY_UNUSABLE',
   'CLOSED',
 ])
 

@@ -489,7 +489,7 @@ export class Lane {
     while (!full) {
       const entry = reader.take()
       if (entry === undefined) {
-        const more = await reader.fill()
+        const more = await this.#fill(reader)
         // A rebuild or a put-back while reading makes what was read obsolete.
         if (this.#reader !== reader) {
           options.keep?.splice(0)
@@ -536,6 +536,16 @@ export class Lane {
     this.memoryBytes += batch.bytes
     this.#flushing = batch
     return batch
+  }
+
+  /** A reader that has failed stays failed: the next attempt needs another one. */
+  async #fill(reader: SpillReader): Promise<boolean> {
+    try {
+      return await reader.fill()
+    } catch (error) {
+      if (this.#reader === reader) this.#closeReader()
+      throw error
+    }
   }
 
   #readerOf(after: Position, to: Position): SpillReader {

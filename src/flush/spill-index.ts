@@ -12,7 +12,8 @@
 
 import type { Position } from '../mutation/mutation.ts'
 
-const chunkEntries = 65_536
+/** Small enough that a lane with little in it costs little: see G7 in docs/guarantees.md. */
+const chunkEntries = 1024
 const initialBuckets = 1024
 const entriesPerBucket = 4
 

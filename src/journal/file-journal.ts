@@ -4,19 +4,20 @@
 
 import { join } from 'node:path'
 import { DaybookError, isDaybookError, reasonOf } from '../base/errors.ts'
+import { fileError } from '../base/file-error.ts'
 import type { Lock } from '../base/files.ts'
 import type { Ports } from '../base/ports.ts'
 import type { Entry, Position } from '../mutation/mutation.ts'
 import { decodeRecord, recordLane, recordLength, visitRecords } from '../mutation/record.ts'
 import type { RecordVisitor } from '../mutation/record.ts'
 import { damageError } from './damage.ts'
-import { lastPositionOf, pageBytes } from './format.ts'
+import { lastPositionOf, maxBatchBytes, maxLanes, pageBytes } from './format.ts'
 import type { Commit, Journal, JournalListener, JournalState, JournalStats } from './journal.ts'
 import { findChunkBytes, scanChunkBytes, SegmentWalker, type Batch } from './reader.ts'
 import { recover, type CutTail, type Recovered } from './recovery.ts'
 import { lockedError, lockName, type Segment } from './segment.ts'
 import { diskFullError, isDiskFull, SegmentSupply, type SupplyOptions } from './segment-supply.ts'
-import { Writer } from './writer.ts'
+import { Writer, type WriterOptions } from './writer.ts'
 
 export interface FileJournalOptions {
   /** Holds the segments and the lock, and nothing else. Made where it is missing. */
@@ -29,6 +30,8 @@ export interface FileJournalOptions {
   readonly maxBytes?: number | undefined
   /** `trim` keeps at least this much of what is flushed. Default 256 MiB. */
   readonly retainBytes?: number | undefined
+  /** What is gathered into one batch; a larger append gets one of its own. Default 1 MiB. */
+  readonly batchBytes?: number | undefined
   readonly listener: JournalListener
 }
 
@@ -44,6 +47,7 @@ export const fileJournalDefaults = {
   segmentBytes: 64 << 20,
   maxBytes: 4 * 2 ** 30,
   retainBytes: 256 << 20,
+  batchBytes: 1 << 20,
 } as const
 
 /**
@@ -92,7 +96,7 @@ async function createJournal(
     epoch,
     sealed: true,
   }
-  const writer = new Writer(start, { ...options, journalId }, supply, ports)
+  const writer = new Writer(start, writerOptions(options, journalId), supply, ports)
   return new LocalJournal(options.directory, undefined, { lock, supply, writer, ports })
 }
 
@@ -115,7 +119,7 @@ async function continueJournal(
     epoch,
     sealed: tail.last === undefined || tail.last.kind === 'seal',
   }
-  const writer = new Writer(start, { ...options, journalId }, supply, ports)
+  const writer = new Writer(start, writerOptions(options, journalId), supply, ports)
   try {
     // Makes the epoch durable, and shows from now on that the batch before it had been.
     await writer.seal()
@@ -140,6 +144,8 @@ interface Parts {
 interface ReadableSegment {
   readonly segment: Segment
   readonly end: number
+  /** No record of it is beyond. */
+  readonly lastPosition: Position
   /** The link of its last batch; undefined for the segment that is being written. */
   readonly lastLink: number | undefined
 }
@@ -202,7 +208,7 @@ class LocalJournal implements FileJournal {
       let position = batch.header.firstPosition
       for (let at = 0; at < batch.body.length; position++) {
         if (position > after && position <= to && recordLane(batch.body, at) === lane) {
-          entries.push(decodeRecord(batch.body, at, position))
+          entries.push(this.#decode(batch, at, position))
         }
         at += recordLength(batch.body, at)
       }
@@ -274,14 +280,15 @@ class LocalJournal implements FileJournal {
     for (const [index, segment] of this.#supply.segments.entries()) {
       const next = this.#supply.segments[index + 1]
       if (segment.header.segmentId === segmentId) {
-        readable.push({ segment, end, lastLink: undefined })
+        readable.push({ segment, end, lastPosition: this.durablePosition, lastLink: undefined })
         // A newer one, where there is one, is being made, and has nothing yet.
         break
       }
       if (next === undefined || next.header.base <= from) continue
       const { previous } = next.header
       if (previous !== undefined) {
-        readable.push({ segment, end: previous.end, lastLink: previous.link })
+        const lastPosition = next.header.base - 1
+        readable.push({ segment, end: previous.end, lastPosition, lastLink: previous.link })
       }
     }
     return readable
@@ -298,6 +305,8 @@ class LocalJournal implements FileJournal {
           if (batch.header.count > 0 && lastPositionOf(batch.header) >= from) yield batch
         }
         this.#checkEnd(walker, readable)
+      } catch (error) {
+        throw fileError(readable.segment.path, error)
       } finally {
         await walker.close()
       }
@@ -322,7 +331,7 @@ class LocalJournal implements FileJournal {
         let position = header.firstPosition
         for (let at = 0; at < body.length; position++) {
           if (position === wanted[index]) {
-            found.set(position, decodeRecord(body, at, position))
+            found.set(position, this.#decode(batch, at, position))
             index++
           }
           at += recordLength(body, at)
@@ -333,22 +342,34 @@ class LocalJournal implements FileJournal {
       }
       this.#checkEnd(walker, readable)
       return found.has(first) ? index : this.#absent(first)
+    } catch (error) {
+      throw fileError(segment.path, error)
     } finally {
       await walker.close()
     }
   }
 
   async #walk(
-    { segment, end }: ReadableSegment,
+    { segment, end, lastPosition }: ReadableSegment,
     from: Position,
     chunkBytes: number,
   ): Promise<SegmentWalker> {
-    const range = { from: segment.index.offsetOf(from), end, chunkBytes }
+    const range = { from: segment.index.offsetOf(from), end, chunkBytes, lastPosition }
     try {
       return await SegmentWalker.open(this.#ports.files, segment, range)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw fileError(segment.path, error)
       throw gapError(from, this.oldestPosition)
+    }
+  }
+
+  #decode({ file, header, body }: Batch, at: number, position: Position): Entry {
+    try {
+      return decodeRecord(body, at, position)
+    } catch (error) {
+      const reason = `the record at position ${position} cannot be read: ${reasonOf(error)}`
+      const { offset } = header
+      throw damageError(this.directory, { kind: 'damaged', file, offset, reason })
     }
   }
 
@@ -363,7 +384,7 @@ class LocalJournal implements FileJournal {
       kind: 'damaged',
       file: segment.path,
       offset: walker.offset,
-      reason: 'the batch is not as it was acknowledged',
+      reason: walker.problem ?? 'the batch is not as it was acknowledged',
     })
   }
 
@@ -403,6 +424,12 @@ function supplyOptions(
   return { directory, journalId, lanes, epoch, segmentBytes, maxBytes, retainBytes }
 }
 
+function writerOptions(options: FileJournalOptions, journalId: string): WriterOptions {
+  const { directory, listener } = options
+  const batchBytes = options.batchBytes ?? fileJournalDefaults.batchBytes
+  return { directory, journalId, listener, batchBytes }
+}
+
 function checkOptions(options: FileJournalOptions): void {
   const { segmentBytes, maxBytes, retainBytes } = supplyOptions(options, '', options.lanes, 0)
   const check = (path: string, value: number, holds: boolean, expected: string): void => {
@@ -412,11 +439,14 @@ function checkOptions(options: FileJournalOptions): void {
     })
   }
   const { lanes } = options
-  const laned = Number.isInteger(lanes) && lanes >= 1 && lanes <= 65_535
+  const laned = Number.isInteger(lanes) && lanes >= 1 && lanes <= maxLanes
   check('lanes', lanes, laned, 'an integer from 1 to 65,535')
   const paged = segmentBytes >= 4 * pageBytes && segmentBytes % pageBytes === 0
   check('segmentBytes', segmentBytes, paged, 'a multiple of 4,096, and at least 16,384')
   check('maxBytes', maxBytes, maxBytes >= 2 * segmentBytes, 'at least twice segmentBytes')
   const bounded = retainBytes >= 0 && retainBytes <= maxBytes / 2
   check('retainBytes', retainBytes, bounded, 'from 0 to half of maxBytes')
+  const { batchBytes } = writerOptions(options, '')
+  const gathers = batchBytes >= pageBytes && batchBytes <= maxBatchBytes
+  check('batchBytes', batchBytes, gathers, 'from 4,096 to 16 MiB')
 }

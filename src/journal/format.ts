@@ -30,8 +30,6 @@ export const formatVersion = 1
 export const pageBytes = 4096
 export const batchHeaderBytes = 96
 export const maxLanes = 65_535
-/** What is gathered into one batch, header included. */
-export const gatheredBatchBytes = 1 << 20
 /** What one append may take, as a batch of its own, header included. */
 export const maxBatchBytes = 16 << 20
 

@@ -4,7 +4,7 @@
 
 import type { Entry, Position } from '../mutation/mutation.ts'
 import { encodeRecord } from '../mutation/record.ts'
-import { batchHeaderBytes, gatheredBatchBytes, type BatchKind } from './format.ts'
+import { batchHeaderBytes, type BatchKind } from './format.ts'
 import type { Commit } from './journal.ts'
 
 /** Buffers of the usual size that are kept for the next groups. */
@@ -70,15 +70,21 @@ export class Group implements Commit {
 }
 
 export class BufferPool {
+  /** Of the buffers that are kept. */
+  readonly #bytes: number
   readonly #free: Buffer[] = []
 
-  take(bytes = gatheredBatchBytes): Buffer {
-    const pooled = bytes === gatheredBatchBytes ? this.#free.pop() : undefined
+  constructor(bytes: number) {
+    this.#bytes = bytes
+  }
+
+  take(bytes = this.#bytes): Buffer {
+    const pooled = bytes === this.#bytes ? this.#free.pop() : undefined
     return pooled ?? Buffer.from(new SharedArrayBuffer(bytes))
   }
 
   giveBack(buffer: Buffer): void {
-    if (buffer.length === gatheredBatchBytes && this.#free.length < pooledBuffers) {
+    if (buffer.length === this.#bytes && this.#free.length < pooledBuffers) {
       this.#free.push(buffer)
     }
   }

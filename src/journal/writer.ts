@@ -18,7 +18,6 @@ import {
   batchHeaderBytes,
   checksum,
   encodeBatchHeader,
-  gatheredBatchBytes,
   maxBatchBytes,
   pageBytes,
   pagesFor,
@@ -56,6 +55,8 @@ export interface WriterOptions {
   readonly directory: string
   readonly journalId: string
   readonly listener: JournalListener
+  /** What is gathered into one batch. */
+  readonly batchBytes: number
 }
 
 export class Writer {
@@ -63,7 +64,7 @@ export class Writer {
   readonly #supply: SegmentSupply
   readonly #ports: Ports
   readonly #epoch: number
-  readonly #buffers = new BufferPool()
+  readonly #buffers: BufferPool
 
   #state: JournalState = 'open'
   #failure: DaybookError | undefined
@@ -96,6 +97,7 @@ export class Writer {
     this.#options = options
     this.#supply = supply
     this.#ports = ports
+    this.#buffers = new BufferPool(options.batchBytes)
     this.#epoch = start.epoch
     this.#current = start.current
     this.#offset = start.offset
@@ -145,7 +147,7 @@ export class Writer {
     if (this.#state !== 'open') throw this.#refusal()
     if (this.#undurableBytes >= maxUndurableBytes) throw overloaded()
     assert(entries.length > 0, 'an append has entries')
-    let group = this.#gathering ?? this.#gather(gatheredBatchBytes)
+    let group = this.#gathering ?? this.#gather(this.#options.batchBytes)
     let end = group.encode(entries)
     if (end < 0 || pagesFor(end) > group.room) {
       group = this.#groupFor(entries)
@@ -217,7 +219,7 @@ export class Writer {
   /** An empty group whose buffer has room for all of the entries. The one that is gathered is complete. */
   #groupFor(entries: readonly Entry[]): Group {
     this.#complete()
-    let group = this.#gather(gatheredBatchBytes)
+    let group = this.#gather(this.#options.batchBytes)
     for (let end = group.encode(entries); end < 0; end = group.encode(entries)) {
       this.#gathering = undefined
       if (group.buffer.length >= maxBatchBytes) throw tooLarge()

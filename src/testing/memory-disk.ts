@@ -118,6 +118,13 @@ export class MemoryDisk {
     durable.set(nameOf(path), inode)
   }
 
+  /** Takes the name away, durably, and leaves everything else as it is. */
+  erase(path: string): void {
+    const { cached, durable } = this.#directoryOf(path)
+    cached.delete(nameOf(path))
+    durable.delete(nameOf(path))
+  }
+
   create(path: string): Inode {
     const inode = new Inode()
     this.#rename({ kind: 'create', directory: parentOf(path), name: nameOf(path), inode })

@@ -120,6 +120,16 @@ export class MemoryFiles implements Files {
     this.#disk.place(path, Inode.durable(bytes))
   }
 
+  /** Takes a file away, durably, whoever has it open. */
+  erase(path: string): void {
+    this.#disk.erase(path)
+  }
+
+  /** Of the files in the directory, sorted; none where there is no such directory. */
+  paths(directory: string): string[] {
+    return (this.#disk.names(directory) ?? []).sort().map((name) => `${directory}/${name}`)
+  }
+
   async makeDirectory(path: string): Promise<void> {
     const step: FileStep = { kind: 'makeDirectory', path }
     await this.#enter(step)
