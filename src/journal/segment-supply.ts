@@ -170,15 +170,14 @@ export class SegmentSupply {
       return next !== undefined && next.header.base - 1 <= position
     })
     let kept = sum(flushed.map(({ header }) => header.bytes))
-    let removed = false
     for (const segment of flushed) {
       kept -= segment.header.bytes
       if (kept < this.#options.retainBytes) break
       await this.#ports.files.remove(segment.path)
       this.#segments.shift()
-      removed = true
+      // One by one: after a power cut of two removals the later one may be there alone, and leave a gap.
+      await this.#ports.files.syncDirectory(this.#options.directory)
     }
-    if (removed) await this.#ports.files.syncDirectory(this.#options.directory)
   }
 
   #nextBytes(): number {

@@ -627,6 +627,31 @@ describe('segments', () => {
     await again.close()
   })
 
+  test('that are trimmed leave no gap, whichever removals a power cut takes back', async () => {
+    const [fixture] = await long()
+    const journal = await fixture.open()
+    const { files } = fixture
+    const moments: MemoryFiles[] = []
+    files.done = ({ kind }) => {
+      if (kind === 'remove') moments.push(files.fork())
+    }
+    await journal.trim(1_000)
+    expect(moments.length).toBeGreaterThan(2)
+    for (const moment of moments) {
+      // The newest removal is on the disk, and those before it only where they were synced.
+      const names = moment.unsynced().filter((operation) => !('path' in operation))
+      let asked = 0
+      const left = moment.powerLoss({
+        ...keepsEverything,
+        name: () => (++asked === names.length ? 'kept' : 'dropped'),
+      })
+      const again = await new JournalFixture(left).open()
+      expect(again.lastPosition).toBe(40)
+      await again.close()
+    }
+    await journal.close()
+  })
+
   test('are kept for the retention, however much is flushed', async () => {
     const [fixture] = await long()
     const journal = await fixture.open({ retainBytes: 200 << 10 })
