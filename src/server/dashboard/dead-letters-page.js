@@ -6,7 +6,7 @@ import { ask, busy, complain, note } from './dialogs.js'
 import { fill, h, say, uniqueId } from './dom.js'
 import { ago, count, counted, moment } from './format.js'
 import { icon } from './icons.js'
-import { kindChip, summaryOf } from './values.js'
+import { writeLine } from './values.js'
 
 /** @typedef {import('./api.js').DeadLetter} DeadLetter */
 /** @typedef {import('./api.js').LetterGroup} LetterGroup */
@@ -195,8 +195,8 @@ export function deadLettersPage({ live, caches, query }) {
         ),
         h(
           'span',
-          { class: 'muted small' },
-          `${group.cache} · ${group.code} · since ${ago(group.oldestMs, Date.now())}`,
+          { class: 'muted small clip' },
+          `${group.cache} · since ${ago(group.oldestMs, Date.now())}`,
         ),
       ),
     )
@@ -293,12 +293,7 @@ export function deadLettersPage({ live, caches, query }) {
         h('span', { class: 'muted small' }, `${cacheName} `),
         open,
       ),
-      h(
-        'td',
-        { 'data-label': 'Write', class: 'write' },
-        kindChip(mutation),
-        h('span', { class: 'mono clip' }, summaryOf(mutation)),
-      ),
+      h('td', { 'data-label': 'Write', class: 'write' }, writeLine(mutation)),
       h(
         'td',
         { 'data-label': 'Error', class: 'wrap' },

@@ -135,8 +135,10 @@ function showFigures() {
   if (figures === undefined) return
   const { stats, problems } = figures
   const isAway = stats.breaker.state !== 'closed'
-  say(state, isAway ? 'Store away' : (stateWords.get(stats.state) ?? stats.state))
-  state.className = `state ${stats.state === 'open' && !isAway ? 'is-good' : 'is-bad'}`
+  const isLate = problems.some(({ code }) => code === 'LAG')
+  const word = isAway ? 'Store away' : isLate && stats.state === 'open' ? 'Behind' : undefined
+  say(state, word ?? stateWords.get(stats.state) ?? stats.state)
+  state.className = `state ${stats.state === 'open' && word === undefined ? 'is-good' : 'is-bad'}`
   badge.hidden = stats.deadLetters.count === 0
   say(badge, brief(stats.deadLetters.count))
   badge.setAttribute('aria-label', `${stats.deadLetters.count} dead letters`)

@@ -47,7 +47,7 @@ export function overviewPage({ live }) {
     draw()
   })
 
-  const pending = tile('Not in the database yet', (/** @type {Sample} */ at) => at.pending)
+  const pending = tile('Pending', (/** @type {Sample} */ at) => at.pending)
   const flush = tile('Flush', (/** @type {Sample} */ at) => at.flushMaxMs)
   const sync = tile('Journal sync', (/** @type {Sample} */ at) => at.syncP99Ms)
   const hits = tile('Cache hits')
@@ -162,8 +162,11 @@ export function overviewPage({ live }) {
               h(
                 'tr',
                 {},
-                ['Lane', 'State', 'Pending', 'Lag', 'Checkpoint', 'Position'].map((title) =>
+                ['Lane', 'State', 'Pending', 'Lag'].map((title) =>
                   h('th', { scope: 'col' }, title),
+                ),
+                ['Checkpoint', 'Position'].map((title) =>
+                  h('th', { scope: 'col', class: 'wide-only' }, title),
                 ),
               ),
             ),
@@ -187,9 +190,9 @@ export function overviewPage({ live }) {
               h(
                 'tr',
                 {},
-                ['Cache', 'Table', 'Values', 'Size', 'Hits'].map((title) =>
-                  h('th', { scope: 'col' }, title),
-                ),
+                h('th', { scope: 'col' }, 'Cache'),
+                h('th', { scope: 'col', class: 'wide-only' }, 'Table'),
+                ['Values', 'Size', 'Hits'].map((title) => h('th', { scope: 'col' }, title)),
               ),
             ),
             caches,
@@ -220,7 +223,7 @@ export function overviewPage({ live }) {
     say(lag, value)
     say(lagUnit, unit)
     say(verdict, verdictOf(stats))
-    element.querySelector('.hero')?.classList.toggle('is-bad', isStuck(stats))
+    element.querySelector('.hero')?.classList.toggle('is-bad', isStuck(figures))
     pending.say(
       brief(stats.pending.mutations),
       stats.pending.mutations === 0
@@ -387,9 +390,9 @@ function verdictOf(stats) {
   return 'The oldest write that is not in the database yet is this old.'
 }
 
-/** @param {Stats} stats */
-function isStuck(stats) {
-  return stats.breaker.state !== 'closed' || stats.state === 'halted' || stats.state === 'fenced'
+/** @param {import('./api.js').Figures} figures */
+function isStuck({ problems }) {
+  return problems.some(({ code }) => ['STORE_AWAY', 'HALTED', 'FENCED', 'LAG'].includes(code))
 }
 
 /** @param {Stats} stats */
@@ -419,8 +422,8 @@ function laneRow({ lane, state, pending, lagMs, checkpoint, position }) {
     h('td', {}, h('span', { class: `chip ${isBad ? 'warn' : ''}` }, state)),
     h('td', {}, count(pending)),
     h('td', {}, duration(lagMs)),
-    h('td', {}, count(checkpoint)),
-    h('td', {}, count(position)),
+    h('td', { class: 'wide-only' }, count(checkpoint)),
+    h('td', { class: 'wide-only' }, count(position)),
   )
 }
 
@@ -443,7 +446,7 @@ function cacheRow({ cache, table, entries = 0, bytes: size = 0, hits = 0, misses
     'tr',
     {},
     name,
-    h('td', { class: 'mono' }, table),
+    h('td', { class: 'mono wide-only' }, table),
     h('td', {}, brief(entries)),
     h('td', {}, bytes(size)),
     h('td', {}, hits + misses === 0 ? '–' : `${((hits / (hits + misses)) * 100).toFixed(1)} %`),

@@ -5,7 +5,7 @@ import { busy, complain } from './dialogs.js'
 import { fill, h, say, uniqueId } from './dom.js'
 import { bytes, count, counted } from './format.js'
 import { icon } from './icons.js'
-import { kindChip, summaryOf } from './values.js'
+import { writeLine } from './values.js'
 
 const pageSize = 100
 
@@ -99,7 +99,7 @@ export function pendingPage({ live, caches, query }) {
       total,
       pending.mutations === 0
         ? 'Nothing is pending.'
-        : `${counted(pending.mutations, 'mutation')}, ${bytes(pending.bytes)}; ${count(pending.spilledMutations)} of them in the journal only.`,
+        : `${counted(pending.mutations, 'mutation')}, ${bytes(pending.bytes)}${pending.spilledMutations === 0 ? '' : `; ${count(pending.spilledMutations)} of them in the journal only`}.`,
     )
   }
 
@@ -126,12 +126,7 @@ function row({ position, lane, cache, key, mutation, bytes: size }) {
     h('td', { 'data-label': 'Lane', class: 'number' }, String(lane)),
     h('td', { 'data-label': 'Cache' }, cache),
     h('td', { 'data-label': 'Key', class: 'mono wrap' }, h('a', { href: link }, key)),
-    h(
-      'td',
-      { 'data-label': 'Write', class: 'write' },
-      kindChip(mutation),
-      h('span', { class: 'mono clip', title: summaryOf(mutation) }, summaryOf(mutation)),
-    ),
+    h('td', { 'data-label': 'Write', class: 'write' }, writeLine(mutation)),
     h('td', { 'data-label': 'Size', class: 'number' }, bytes(size)),
   )
 }

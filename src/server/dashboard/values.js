@@ -28,6 +28,17 @@ export function summaryOf({ kind, fields = {}, amounts = {} }) {
   return parts.join('  ')
 }
 
+/** What is written, in one line. @param {Mutation} mutation */
+export function writeLine(mutation) {
+  const text = summaryOf(mutation)
+  return h(
+    'div',
+    { class: 'line-of-write' },
+    kindChip(mutation),
+    h('span', { class: 'mono clip', title: text }, text),
+  )
+}
+
 /** @param {unknown} amount */
 function signed(amount) {
   const text = shown(amount)

@@ -95,7 +95,7 @@ export async function startHttp(
   const port = typeof address === 'object' && address !== null ? address.port : options.port
   const { sessionMs } = options.limits
   const sessions = new Sessions({ token: options.token, clock, random, sessionMs, port })
-  const live = new LiveFigures(book, clock)
+  const live = new LiveFigures(book, clock, options.readyLagMs)
   const server: Server = {
     book,
     clock,

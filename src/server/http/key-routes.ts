@@ -116,6 +116,10 @@ export const keyRoutes: readonly Route[] = [
       const key = String(call.parameters.key)
       const seen = await cache.inspect(key, { signal: call.signal })
       const { held, mutation: pending, position, stored } = seen
+      const { letters } = await call.server.book.deadLetters.list({
+        cache: cache.name,
+        key: seen.key,
+      })
       return {
         json: {
           cache: cache.name,
@@ -128,7 +132,7 @@ export const keyRoutes: readonly Route[] = [
             'failure' in stored
               ? { error: errorToWire(stored.failure) }
               : { value: stored.value ?? null },
-          deadLetters: seen.deadLetters,
+          deadLetters: letters.map(({ id }) => id),
         },
       }
     },

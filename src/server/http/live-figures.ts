@@ -41,9 +41,15 @@ export interface Happening {
   readonly message: string
 }
 
+/** The lag is beyond what `/readyz` allows. */
+export interface LagProblem {
+  readonly code: 'LAG'
+  readonly message: string
+}
+
 export interface Figures {
   readonly stats: BookStats
-  readonly problems: readonly Problem[]
+  readonly problems: readonly (Problem | LagProblem)[]
   readonly sample: Sample
 }
 
@@ -63,6 +69,7 @@ const maxHappenings = 200
 export class LiveFigures {
   readonly #book: Daybook
   readonly #clock: Clock
+  readonly #readyLagMs: number
   readonly #followers = new Set<Follower>()
   readonly #samples: Sample[] = []
   readonly #coarse: Sample[] = []
@@ -75,8 +82,9 @@ export class LiveFigures {
   #before: { readonly at: number; readonly stats: BookStats }
   #timer: Timer | undefined
 
-  constructor(book: Daybook, clock: Clock) {
+  constructor(book: Daybook, clock: Clock, readyLagMs: number) {
     this.#book = book
+    this.#readyLagMs = readyLagMs
     this.#clock = clock
     this.#before = { at: clock.now(), stats: book.stats() }
     this.#offs.push(book.on('flushed', ({ tookMs }) => void this.#flushes.push(tookMs)))
@@ -114,7 +122,15 @@ export class LiveFigures {
   /** Of this very moment. */
   now(): Figures {
     const stats = this.#book.stats()
-    return { stats, problems: problemsOf(stats), sample: this.#sampleOf(stats) }
+    return { stats, problems: this.#problemsOf(stats), sample: this.#sampleOf(stats) }
+  }
+
+  #problemsOf(stats: BookStats): (Problem | LagProblem)[] {
+    const problems = problemsOf(stats)
+    if (stats.lagMs <= this.#readyLagMs) return problems
+    // One lane's conflict or a slow store is no outage, and yet what is written does not arrive.
+    const message = `the oldest pending write is ${seconds(stats.lagMs)} old`
+    return [{ code: 'LAG', message }, ...problems]
   }
 
   close(): void {
