@@ -4,7 +4,7 @@
  * They are durable before the checkpoint that passes them, so a mutation is always in the journal's pending part, in the
  * store, or here. Memory holds what is needed to find and filter letters; their mutations stay in the file.
  *
- * File: a `LineLog` whose first line is `{"daybook":"dead letters","version":1}`. Every other line is one of
+ * File: a `LineLog` whose first line is `{"daybook":"dead letters","version":2}`. Every other line is one of
  *
  *     {"letters":[…]}                             added
  *     {"settled":[ids],"outcome":…,"atMs":…}      no longer dead letters
@@ -44,7 +44,8 @@ interface Opening {
 }
 
 const defaultMaxBytes = 256 * 1024 * 1024
-const version = 1
+/** Version 1 had lines that did not link to each other. */
+const version = 2
 const header = JSON.stringify({ daybook: 'dead letters', version })
 /** A line has at least one letter, and no further one beyond this: reading a letter reads its line. */
 const lineBytes = 64 * 1024
@@ -312,7 +313,7 @@ export class DeadLetters {
         details,
       })
     }
-    if (record.version !== version) {
+    if (record.version !== version && record.version !== 1) {
       throw new DaybookError('JOURNAL_VERSION', `${this.#path} has format ${record.version}.`, {
         details: { ...details, version: record.version },
         hint: 'Use the version of Daybook that wrote it, or a newer one.',

@@ -4,7 +4,8 @@
  *     line = checksum │ space │ length │ space │ text │ line feed
  *
  * The text has no line feeds. `length` is the number of its bytes in UTF-8, in decimal. `checksum` is the CRC-32 of
- * everything between itself and the line feed, as 8 hex digits.
+ * everything between itself and the line feed, as 8 hex digits, which begins with the checksum of the line before (0 for
+ * the first one): a line is valid behind its predecessor only, so none can be missing, doubled or in another place.
  *
  * One append is one line, durable when it resolves. At open, a last line that a crash left half written was never
  * acknowledged and is cut. Any other damage refuses with JOURNAL_CORRUPT. A damaged line that runs to the end of the file
@@ -21,12 +22,15 @@
 import { crc32 } from 'node:zlib'
 
 import { DaybookError, reasonOf } from '../base/errors.ts'
+import { fileError } from '../base/file-error.ts'
 import type { File, Files } from '../base/files.ts'
 
 /** Where a line is, line feed included. */
 export interface Line {
   readonly offset: number
   readonly bytes: number
+  /** The checksum of the line before; 0 where it does not go into this one's. */
+  readonly link: number
 }
 
 const lineFeed = 10
@@ -43,6 +47,10 @@ export class LineLog {
   readonly #path: string
   #file: File
   #bytes = 0
+  /** What the next line links to. */
+  #link = 0
+  /** False in a file of an older format, until it is replaced. */
+  #chained = true
   /** A write failed before its sync: bytes that belong to nothing may follow the last line. */
   #hasRemains = false
   /** Set once it is unknown what is durable: nothing is written any more. */
@@ -55,10 +63,24 @@ export class LineLog {
   }
 
   /**
-   * Opens the log, or creates it with `first` as its first line, and hands every line to `visit`, which may throw.
-   * Throws JOURNAL_CORRUPT and JOURNAL_FAILED, and what the files throw.
+   * Opens the log, or creates it with `first` as its first line, and hands every line to `visit`, which may throw. A file
+   * with another first line is taken for one of an older format, in which lines do not link to each other.
+   * Throws JOURNAL_CORRUPT, JOURNAL_FAILED and DIRECTORY_UNUSABLE.
    */
   static async open(
+    files: Files,
+    path: string,
+    first: string,
+    visit: (text: string, line: Line) => void,
+  ): Promise<LineLog> {
+    try {
+      return await LineLog.#open(files, path, first, visit)
+    } catch (error) {
+      throw fileError(path, error)
+    }
+  }
+
+  static async #open(
     files: Files,
     path: string,
     first: string,
@@ -73,7 +95,7 @@ export class LineLog {
     }
     const log = new LineLog(files, path, await files.open(path, 'write'))
     try {
-      await log.#scan(visit)
+      await log.#scan(first, visit)
       // Lines that a killed process had written may be in the system's memory only.
       await log.#sync()
     } catch (error) {
@@ -94,7 +116,8 @@ export class LineLog {
    */
   async append(text: string): Promise<Line> {
     if (this.#failure !== undefined) throw this.#failure
-    const bytes = encodeLine(text)
+    const link = this.#chained ? this.#link : 0
+    const { bytes, checksum } = encodeLine(text, link)
     try {
       if (this.#hasRemains) await this.#file.truncate(this.#bytes)
       this.#hasRemains = true
@@ -103,15 +126,18 @@ export class LineLog {
     } catch (error) {
       throw this.#writeFailed(error)
     }
-    const line = { offset: this.#bytes, bytes: bytes.length }
+    const line = { offset: this.#bytes, bytes: bytes.length, link }
     this.#bytes += bytes.length
+    this.#link = checksum
     return line
   }
 
-  /** Throws JOURNAL_CORRUPT where the line is not what was written. */
+  /** Throws JOURNAL_CORRUPT where the line is not what was written, and DIRECTORY_UNUSABLE. */
   async read(line: Line): Promise<string> {
-    const bytes = await this.#file.read(line.offset, line.bytes)
-    const text = decodeLine(bytes.subarray(0, -1))
+    const bytes = await this.#file.read(line.offset, line.bytes).catch((error: unknown) => {
+      throw fileError(this.#path, error)
+    })
+    const text = decodeLine(bytes.subarray(0, -1), line.link)
     if (text === undefined) throw corruptLine(this.#path, line.offset)
     return text
   }
@@ -124,7 +150,7 @@ export class LineLog {
     if (this.#failure !== undefined) throw this.#failure
     const path = temporary(this.#path)
     await this.#files.remove(path)
-    const { file, lines } = await writeWhole(this.#files, path, texts)
+    const { file, lines, link } = await writeWhole(this.#files, path, texts)
     try {
       await this.#files.rename(path, this.#path)
     } catch (error) {
@@ -135,6 +161,8 @@ export class LineLog {
     const replaced = this.#file
     this.#file = file
     this.#bytes = lines.reduce((bytes, line) => bytes + line.bytes, 0)
+    this.#link = link
+    this.#chained = true
     this.#hasRemains = false
     try {
       await this.#files.syncDirectory(directoryOf(this.#path))
@@ -182,7 +210,7 @@ export class LineLog {
   }
 
   /** Visits every line, and cuts a half written last one. */
-  async #scan(visit: (text: string, line: Line) => void): Promise<void> {
+  async #scan(first: string, visit: (text: string, line: Line) => void): Promise<void> {
     let rest: Uint8Array = new Uint8Array(0)
     for (;;) {
       // A line longer than a chunk is read in steps that double.
@@ -193,21 +221,25 @@ export class LineLog {
       let start = 0
       let end = bytes.indexOf(lineFeed, rest.length)
       while (end !== -1) {
-        const line = { offset: this.#bytes, bytes: end + 1 - start }
-        const text = decodeLine(bytes.subarray(start, end))
+        const link = this.#chained ? this.#link : 0
+        const line = { offset: this.#bytes, bytes: end + 1 - start, link }
+        const text = decodeLine(bytes.subarray(start, end), link)
         if (text === undefined) {
           await this.#cut(bytes.subarray(start, end + 1), line)
           return
         }
         visit(text, line)
+        if (line.offset === 0) this.#chained = text === first
         this.#bytes += line.bytes
+        const digits = bytes.toString('latin1', start, start + checksumDigits)
+        this.#link = Number.parseInt(digits, 16)
         start = end + 1
         end = bytes.indexOf(lineFeed, start)
       }
       rest = bytes.subarray(start)
     }
     if (rest.length > 0 || this.#bytes === 0) {
-      await this.#cut(rest, { offset: this.#bytes, bytes: rest.length })
+      await this.#cut(rest, { offset: this.#bytes, bytes: rest.length, link: this.#link })
     }
   }
 
@@ -238,21 +270,24 @@ function directoryOf(path: string): string {
   return end === 0 ? path.slice(0, 1) : path.slice(0, end)
 }
 
-function encodeLine(text: string): Buffer {
+function encodeLine(text: string, link: number): { bytes: Buffer; checksum: number } {
   const checked = Buffer.from(` ${Buffer.byteLength(text)} ${text}`)
-  return Buffer.concat([Buffer.from(checksumOf(checked)), checked, Buffer.of(lineFeed)])
+  const checksum = crc32(checked, link)
+  const bytes = Buffer.concat([Buffer.from(digitsOf(checksum)), checked, Buffer.of(lineFeed)])
+  return { bytes, checksum }
 }
 
 /** The text of a line without its line feed, or undefined where it is damaged. */
-function decodeLine(bytes: Uint8Array): string | undefined {
+function decodeLine(bytes: Uint8Array, link: number): string | undefined {
   const line = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const checked = line.subarray(checksumDigits)
-  if (line.toString('latin1', 0, checksumDigits) !== checksumOf(checked)) return undefined
+  const digits = digitsOf(crc32(checked, link))
+  if (line.toString('latin1', 0, checksumDigits) !== digits) return undefined
   return checked.toString('utf8', checked.indexOf(' ', 1) + 1)
 }
 
-function checksumOf(bytes: Uint8Array): string {
-  return crc32(bytes).toString(16).padStart(checksumDigits, '0')
+function digitsOf(checksum: number): string {
+  return checksum.toString(16).padStart(checksumDigits, '0')
 }
 
 /** `bytes` run from the damaged line's start to the end of the file. */
@@ -289,13 +324,14 @@ async function writeWhole(
   files: Files,
   path: string,
   texts: Iterable<string> | AsyncIterable<string>,
-): Promise<{ file: File; lines: Line[] }> {
+): Promise<{ file: File; lines: Line[]; link: number }> {
   const file = await files.open(path, 'create')
   try {
     const lines: Line[] = []
     let gathered: Buffer[] = []
     let gatheredBytes = 0
     let written = 0
+    let link = 0
     const write = async (): Promise<void> => {
       await file.write(Buffer.concat(gathered), written)
       written += gatheredBytes
@@ -303,15 +339,16 @@ async function writeWhole(
       gatheredBytes = 0
     }
     for await (const text of texts) {
-      const bytes = encodeLine(text)
-      lines.push({ offset: written + gatheredBytes, bytes: bytes.length })
+      const { bytes, checksum } = encodeLine(text, link)
+      lines.push({ offset: written + gatheredBytes, bytes: bytes.length, link })
+      link = checksum
       gathered.push(bytes)
       gatheredBytes += bytes.length
       if (gatheredBytes >= chunkBytes) await write()
     }
     if (gatheredBytes > 0) await write()
     await file.sync()
-    return { file, lines }
+    return { file, lines, link }
   } catch (error) {
     await file.close()
     await files.remove(path)

@@ -391,18 +391,18 @@ test('once closed, what needs the file is refused', async () => {
 })
 
 test.each([
-  ['a newer format', ['{"daybook":"dead letters","version":2}'], 'JOURNAL_VERSION'],
+  ['a newer format', ['{"daybook":"dead letters","version":3}'], 'JOURNAL_VERSION'],
   ['another file', ['{"daybook":"caches","version":1}'], 'JOURNAL_FOREIGN'],
   ['text that is no JSON', ['hello'], 'JOURNAL_FOREIGN'],
   ['no object', ['7'], 'JOURNAL_FOREIGN'],
   [
     'an unknown record',
-    ['{"daybook":"dead letters","version":1}', '{"unheard":1}'],
+    ['{"daybook":"dead letters","version":2}', '{"unheard":1}'],
     'JOURNAL_CORRUPT',
   ],
   [
     'a letter without a key',
-    ['{"daybook":"dead letters","version":1}', '{"letters":[{"id":"0-1"}]}'],
+    ['{"daybook":"dead letters","version":2}', '{"letters":[{"id":"0-1"}]}'],
     'JOURNAL_CORRUPT',
   ],
 ])('%s is refused', async (_, [first = '', ...rest], code) => {

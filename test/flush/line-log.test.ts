@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 
@@ -184,6 +185,66 @@ test.each([
   const lines = (await diskWith(['abc', 'def'])).contents(path).subarray(before.length)
   const disk = new FakeDisk()
   disk.put(path, Buffer.concat([before, damage(Buffer.from(lines))]))
+  expect(await outcomeOf(disk)).toBe('JOURNAL_CORRUPT')
+})
+
+/** The lines of the file, each with its line feed. */
+function linesOf(bytes: Uint8Array): Buffer[] {
+  const lines: Buffer[] = []
+  for (let start = 0; start < bytes.length;) {
+    const end = bytes.indexOf(0x0a, start) + 1
+    lines.push(Buffer.from(bytes.subarray(start, end)))
+    start = end
+  }
+  return lines
+}
+
+test.each<[string, (lines: Buffer[]) => Buffer[]]>([
+  ['is missing', (lines) => lines.toSpliced(2, 1)],
+  ['is there twice', (lines) => lines.toSpliced(2, 0, ...lines.slice(2, 3))],
+  ['comes again at the end', (lines) => [...lines, ...lines.slice(1, 2)]],
+  [
+    'has changed places',
+    ([first, a, b, ...rest]) => [first, b, a, ...rest].flatMap((x) => x ?? []),
+  ],
+])('a line that %s is refused, whole as it is', async (_, change) => {
+  const disk = await diskWith(['alpha', 'beta', 'gamma', 'delta'])
+  disk.put(path, Buffer.concat(change(linesOf(disk.contents(path)))))
+  expect(await outcomeOf(disk)).toBe('JOURNAL_CORRUPT')
+})
+
+test('a line of another log is refused, whole as it is', async () => {
+  const disk = await diskWith(['alpha', 'beta'])
+  const [, , stranger] = linesOf((await diskWith(['other', 'beta'])).contents(path))
+  const lines = linesOf(disk.contents(path))
+  disk.put(path, Buffer.concat(lines.with(2, stranger ?? Buffer.alloc(0))))
+  expect(await outcomeOf(disk)).toBe('JOURNAL_CORRUPT')
+})
+
+test('a file whose lines are not linked yet is read and appended to, and linked once it is replaced', async () => {
+  const unlinked = (text: string): Buffer => {
+    const checked = Buffer.from(` ${Buffer.byteLength(text)} ${text}`)
+    const digits = crc32(checked).toString(16).padStart(8, '0')
+    return Buffer.concat([Buffer.from(digits), checked, Buffer.from('\n')])
+  }
+  const disk = new FakeDisk()
+  disk.put(path, Buffer.concat(['old first', 'a', 'b'].map(unlinked)))
+  const { log, texts } = await open(disk)
+  expect(texts).toEqual(['old first', 'a', 'b'])
+  const line = await log.append('c')
+  expect(await log.read(line)).toBe('c')
+  await log.close()
+  expect(disk.contents(path)).toEqual(
+    new Uint8Array(Buffer.concat(['old first', 'a', 'b', 'c'].map(unlinked))),
+  )
+
+  const again = await open(disk)
+  expect(again.texts).toEqual(['old first', 'a', 'b', 'c'])
+  await again.log.replace(['first', 'a', 'b'])
+  await again.log.append('d')
+  await again.log.close()
+  expect(await textsOn(disk)).toEqual(['first', 'a', 'b', 'd'])
+  disk.put(path, Buffer.concat(linesOf(disk.contents(path)).toSpliced(1, 1)))
   expect(await outcomeOf(disk)).toBe('JOURNAL_CORRUPT')
 })
 
