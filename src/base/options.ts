@@ -76,13 +76,8 @@ export function readOptions<const Table extends OptionTable, Given extends objec
   given: Given | undefined,
   table: Table,
 ): Options<Table, Given> {
-  if (
-    given !== undefined &&
-    (typeof given !== 'object' || given === null || Array.isArray(given))
-  ) {
-    throw invalidOption(path === '' ? 'options' : path, 'an object', given)
-  }
-  const values = new Map<string, unknown>(Object.entries(given ?? {}))
+  const values = given === undefined ? new Map<string, unknown>() : membersOf(given)
+  if (values === undefined) throw invalidOption(path === '' ? 'options' : path, 'an object', given)
   for (const name of values.keys()) {
     if (!Object.hasOwn(table, name))
       throw unknownOption(joined(path, name), name, Object.keys(table))
@@ -94,6 +89,24 @@ export function readOptions<const Table extends OptionTable, Given extends objec
   return Object.freeze(Object.fromEntries(read)) as Options<Table, Given>
 }
 
+/** undefined where it is no object, or one that does not let itself be read. */
+function membersOf(given: object): Map<string, unknown> | undefined {
+  return looked(() =>
+    typeof given !== 'object' || given === null || Array.isArray(given)
+      ? undefined
+      : new Map<string, unknown>(Object.entries(given)),
+  )
+}
+
+/** Looks at what a caller gave: a getter or a proxy in it may throw anything. */
+export function looked<T>(look: () => T): T | undefined {
+  try {
+    return look()
+  } catch {
+    return undefined
+  }
+}
+
 function joined(path: string, name: string): string {
   return path === '' ? name : `${path}.${name}`
 }
@@ -103,6 +116,8 @@ function readOne(path: string, value: unknown, row: OptionRow): unknown {
     if ('required' in row) throw invalidOption(path, expectedOf(row), value)
     return row.default
   }
+  const texts = row.type === 'strings' ? textsOf(value) : undefined
+  if (texts !== undefined) return Object.freeze(texts)
   if (!accepts(row, value)) {
     const near =
       typeof row.type !== 'string' && typeof value === 'string'
@@ -110,8 +125,6 @@ function readOne(path: string, value: unknown, row: OptionRow): unknown {
         : undefined
     throw invalidOption(path, expectedOf(row), value, near)
   }
-  if (row.type === 'strings')
-    return Object.freeze(typeof value === 'string' ? [value] : [...(value as string[])])
   return value
 }
 
@@ -120,6 +133,16 @@ const maxStrings = 1600
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '' && value.length <= maxTextLength
+}
+
+/** A copy, each of whose elements was read once: what is checked is what is returned. */
+function textsOf(value: unknown): string[] | undefined {
+  if (isText(value)) return [value]
+  return looked(() => {
+    if (!Array.isArray(value) || value.length === 0 || value.length > maxStrings) return undefined
+    const texts = Array.from({ length: value.length }, (_, index): unknown => value[index])
+    return texts.every(isText) ? texts : undefined
+  })
 }
 
 function accepts(row: OptionRow, value: unknown): boolean {
@@ -136,8 +159,8 @@ function accepts(row: OptionRow, value: unknown): boolean {
     case 'string':
       return isText(value)
     case 'strings':
-      if (!Array.isArray(value)) return isText(value)
-      return value.length > 0 && value.length <= maxStrings && value.every(isText)
+      // `textsOf` has not taken it.
+      return false
     case 'function':
       return typeof value === 'function'
     case 'object':
@@ -175,7 +198,7 @@ function shown(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   if (value === '') return 'an empty string'
-  if (Array.isArray(value)) return 'an array'
+  if (looked(() => Array.isArray(value)) === true) return 'an array'
   return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }
 

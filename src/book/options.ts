@@ -7,7 +7,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { DaybookError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
-import { readOptions, type OptionTable } from '../base/options.ts'
+import { looked, readOptions, type OptionTable } from '../base/options.ts'
 import type { FlusherOptions } from '../flush/flusher.ts'
 import type { Store } from '../store/store.ts'
 
@@ -463,21 +463,7 @@ export interface ResolvedCacheOptions {
 
 export function readCacheOptions<T>(name: string, given: CacheOptions<T>): ResolvedCacheOptions {
   const path = `caches.${name}`
-  const { mode, onRejected, ...options } = readOptions(
-    path,
-    typeof given.onRejected === 'string'
-      ? {
-          ...given,
-          onRejected: {
-            set: given.onRejected,
-            delete: given.onRejected,
-            merge: given.onRejected,
-            increment: given.onRejected,
-          },
-        }
-      : given,
-    cacheTable,
-  )
+  const { mode, onRejected, ...options } = readOptions(path, withAllRejections(given), cacheTable)
   const refuse = (message: string, hint: string): never => {
     throw new DaybookError('INVALID_OPTION', `${path}: ${message}`, { details: { path }, hint })
   }
@@ -511,6 +497,18 @@ export function readCacheOptions<T>(name: string, given: CacheOptions<T>): Resol
     durability: options.durability ?? (mode === 'through' ? 'store' : 'journal'),
     rejection: readOptions(`${path}.onRejected`, onRejected as object | undefined, rejectionTable),
   }
+}
+
+/** One word for all kinds is short for each of them. */
+function withAllRejections<T>(given: CacheOptions<T>): CacheOptions<T> {
+  return (
+    looked(() => {
+      const { onRejected, ...rest } = given
+      if (typeof onRejected !== 'string') return given
+      const all = { set: onRejected, delete: onRejected, merge: onRejected, increment: onRejected }
+      return { ...rest, onRejected: all }
+    }) ?? given
+  )
 }
 
 function contradiction(

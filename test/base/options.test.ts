@@ -81,6 +81,59 @@ test('the result is a frozen copy, and the given object stays as it was', () => 
   expect(given).toEqual({ store, columns: ['a', 'b'] })
 })
 
+/** `every` passes over a hole, and a spread makes undefined of it. */
+function withHole(): string[] {
+  const texts = ['a']
+  texts[2] = 'c'
+  return texts
+}
+
+test('strings are read once each, so that what is checked is what is taken', () => {
+  const fickle = ['a', 'b']
+  let reads = 0
+  Object.defineProperty(fickle, 0, { get: () => (reads++ === 0 ? 'a' : 5) })
+  expect(readOptions('', { store, columns: fickle }, table).columns).toEqual(['a', 'b'])
+  class Endless extends Array<string> {
+    override [Symbol.iterator](): ArrayIterator<string> {
+      throw new Error('it would never end')
+    }
+  }
+  const read = readOptions('', { store, columns: Endless.from(['a']) }, table).columns
+  expect(Object.getPrototypeOf(read)).toBe(Array.prototype)
+  expect(read).toEqual(['a'])
+})
+
+test.each<[string, () => object, string]>([
+  [
+    'a getter that throws',
+    () => ({
+      get delayMs(): number {
+        throw new TypeError('mine')
+      },
+    }),
+    'flush',
+  ],
+  ['a proxy that was revoked', revoked, 'flush'],
+  [
+    'a proxy that was revoked, in a number’s place',
+    () => ({ store, delayMs: revoked() }),
+    'flush.delayMs',
+  ],
+  [
+    'a proxy that was revoked, in the place of strings',
+    () => ({ store, columns: revoked() }),
+    'flush.columns',
+  ],
+])('options with %s are refused like any others', (_, given, path) => {
+  expect(refusal(given()).details.path).toBe(path)
+})
+
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
 test('one string stands for an array of one', () => {
   expect(readOptions('', { store, columns: 'id' }, table).columns).toEqual(['id'])
 })
@@ -114,6 +167,7 @@ test.each([
   ['url', {}, 'a string that is not empty', 'an object'],
   ['columns', [], 'a string or an array of strings, not empty', 'an array'],
   ['columns', ['a', ''], 'a string or an array of strings, not empty', 'an array'],
+  ['columns', withHole(), 'a string or an array of strings, not empty', 'an array'],
   ['columns', '', 'a string or an array of strings, not empty', 'an empty string'],
   ['policy', 'drop', "'wait' or 'reject'", 'a string'],
   ['policy', 1, "'wait' or 'reject'", '1'],
