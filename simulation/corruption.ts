@@ -29,8 +29,8 @@ export function corrupt(
       return kind
     }
     case 'lost segment':
-      // Without any segment it is a new journal: that the database knows better is checked at open.
-      if (segments.length < 2) return undefined
+      // That the last one was ever there only the database can know, where it has something of it.
+      if (path === segments.at(-1)) return undefined
       disk.erase(path)
       return kind
     case 'segment twice': {

@@ -87,6 +87,8 @@ class World {
   #journalId = ''
   #busyClients = 0
   #booting = false
+  /** Frozen, and about to be replaced. */
+  #stale: Life | undefined
   /** Openings that failed in a row: a supervisor waits ever longer. */
   #refused = 0
   /** The journal of now has not been read by the oracle since it was opened. */
@@ -195,9 +197,10 @@ class World {
       () => this.#diskRates,
       (fault) => this.#count(fault),
     )
-    files.done = ({ kind, path, offset }) => {
-      this.#trace(`disk ${kind} ${path.slice(directory.length)} ${offset ?? ''}`)
-      if (this.#process === process) this.#check(() => this.#diskDid(kind, path))
+    files.done = ({ kind, path, offset }, code) => {
+      this.#trace(`disk ${kind} ${path.slice(directory.length)} ${offset ?? ''} ${code ?? ''}`)
+      if (this.#process === process && code === undefined)
+        this.#check(() => this.#diskDid(kind, path))
     }
     this.#trace(`process ${process.number} starts`)
     this.#open(process).then(
@@ -248,6 +251,7 @@ class World {
       return
     }
     process.book = book
+    this.#wakeStale()
     this.#booting = false
     this.#refused = 0
     this.#trace(`process ${process.number} is open`)
@@ -374,7 +378,7 @@ class World {
       if (failure.code === 'ASSERTION') {
         this.#failed(new Violation('no unexpected error', `a lane halted: ${failure.message}`))
       } else if (failure.code === 'NO_SUCH_TABLE') {
-        process.life.setTimer(100, () => book.resume())
+        this.#nature.setTimer(100, () => book.resume())
       } else restart()
     })
   }
@@ -439,7 +443,8 @@ class World {
 
   #kill(kind: 'kill' | 'powerLoss'): void {
     const process = this.#process
-    if (process === undefined) return
+    // Between two processes there is nobody to kill.
+    if (process === undefined || process.life.ended) return
     this.#count(this.#booting ? `${kind} during recovery` : kind)
     this.#trace(`process ${process.number} ends: ${kind}`)
     process.life.end()
@@ -549,17 +554,25 @@ class World {
   /** Another machine goes on with a copy of the disk, while the old process stands still; then that one wakes up. */
   #takeOver(): void {
     const stale = this.#process
-    if (stale === undefined || stale.life.frozen || this.#booting) return
+    if (stale === undefined || stale.life.frozen || this.#booting || this.#stale) return
     this.#count('take-over')
     stale.life.freeze()
     this.#disk = stale.files.fork()
     this.#boot()
+    this.#stale = stale.life
+  }
+
+  /** Once another process has the lanes, the old one may do what it likes. */
+  #wakeStale(): void {
+    const life = this.#stale
+    if (life === undefined) return
+    this.#stale = undefined
     const chance = this.#chance.stream(`wake ${this.#loop.events}`)
-    this.#nature.setTimer(chance.between(0, 2000), () => stale.life.thaw())
+    this.#nature.setTimer(chance.between(0, 2000), () => life.thaw())
     // It finds out as soon as it has something to flush, and is stopped by someone in the end.
     this.#nature.setTimer(20_000, () => {
-      stale.life.end()
-      void this.#server.loseProcess(stale.life, false)
+      life.end()
+      void this.#server.loseProcess(life, false)
     })
   }
 
@@ -662,7 +675,8 @@ class World {
         new Violation('everything drains after the faults', `${pending} were left at close`),
       )
     }
-    await process.life.after(0)
+    // Files that are being closed have a moment for it.
+    await this.#nature.after(1000)
     if (process.life.armed > 0) {
       this.#failed(
         new Violation(

@@ -64,6 +64,8 @@ export interface ReadWindow {
   readonly known: number
   /** Dead letters that the engine knew of when the read began. */
   readonly excluded: ReadonlySet<number>
+  /** How often the database had gone back in time: dead letters that it undid may be in or out meanwhile. */
+  readonly goneBack: number
 }
 
 export class Oracle {
@@ -82,7 +84,8 @@ export class Oracle {
   readonly #ends = new Map<string, number>()
   #lettersEnd = lettersStart
   #maxEpoch = 0
-  #editable = new Set<number>()
+  #goneBack = 0
+  readonly #editable = new Set<number>()
   /** Commits that were checked. */
   commits = 0
   readsChecked = 0
@@ -312,8 +315,11 @@ export class Oracle {
     const same =
       origin !== undefined &&
       placeOf(origin) === placeOf(record) &&
-      // An edited letter that was refused again is retried as it was edited.
-      (rowText(origin.fields) === rowText(record.fields) || letter?.retryOf !== undefined)
+      // An edited letter that was refused again is retried as it was edited, and a patch of a session whose time is over
+      // begins anew.
+      (rowText(origin.fields) === rowText(record.fields) ||
+        letter?.retryOf !== undefined ||
+        isRenewed(record))
     if (letter !== undefined && same) return
     throw new Violation(
       'the journal has only what was written',
@@ -331,7 +337,7 @@ export class Oracle {
     }
     if (placeOf(intent) !== placeOf(record)) wrong(`another key than ${placeOf(intent)}`)
     // A patch of a session whose time is over begins anew.
-    const expired = record.cache === 'sessions' && record.kind === 'set'
+    const expired = isRenewed(record)
     if (write.computed) {
       if (record.fields['name'] !== intent.fields['name']) wrong('another value')
       return
@@ -420,6 +426,7 @@ export class Oracle {
     const rows = new Map(this.#model.rows)
     const checkpoints = [...this.#model.checkpoints]
     return () => {
+      this.#goneBack++
       this.#model.rows.clear()
       for (const [place, row] of rows) this.#model.rows.set(place, row)
       this.#model.checkpoints.splice(0, this.#lanes, ...checkpoints)
@@ -624,7 +631,7 @@ export class Oracle {
     const place = `${cache}/${key}`
     const excluded = new Set<number>()
     for (const [position, { known }] of this.#model.excluded) if (known) excluded.add(position)
-    return { place, known: this.#history(place).known, excluded }
+    return { place, known: this.#history(place).known, excluded, goneBack: this.#goneBack }
   }
 
   /** The value must be one that the key had between what was known at the beginning and what is durable now. */
@@ -633,6 +640,7 @@ export class Oracle {
     const history = this.#history(window.place)
     const found = rowText(value)
     if (value === undefined && history.expires) return
+    if (window.goneBack !== this.#goneBack) return
     for (const [text, position] of this.#states(window, history)) {
       if (text !== found) continue
       history.known = Math.max(history.known, position)
@@ -648,7 +656,7 @@ export class Oracle {
   /** Whether the key had a value all the time since the window's beginning; undefined where it changed. */
   existence(window: ReadWindow): boolean | undefined {
     const history = this.#history(window.place)
-    if (history.expires) return undefined
+    if (history.expires || window.goneBack !== this.#goneBack) return undefined
     const found = new Set([...this.#states(window, history)].map(([text]) => text !== 'none'))
     return found.size === 1 ? found.has(true) : undefined
   }
@@ -663,7 +671,7 @@ export class Oracle {
       )
     }
     const history = this.#history(window.place)
-    if (history.expires) return
+    if (history.expires || window.goneBack !== this.#goneBack) return
     const found = rowText(value)
     for (const [text, at] of this.#states(window, history)) {
       if (at === position && text === found) return
@@ -768,6 +776,10 @@ export function placeOf({ cache, key }: { readonly cache: string; readonly key: 
 function partsOf(place: string): { cache: CacheName; key: string } {
   const slash = place.indexOf('/')
   return { cache: place.slice(0, slash) as CacheName, key: place.slice(slash + 1) }
+}
+
+function isRenewed({ cache, kind }: JournalRecord): boolean {
+  return cache === 'sessions' && kind === 'set'
 }
 
 function textOf({ kind, cache, key, fields, amounts }: JournalRecord): string {

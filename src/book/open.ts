@@ -8,7 +8,7 @@
  * 5. index what is pending, and only then serve.
  */
 
-import { waitFor, withSignal } from '../base/deadline.ts'
+import { waitFor } from '../base/deadline.ts'
 import { DaybookError, isDaybookError, reasonOf } from '../base/errors.ts'
 import { silentLogger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
@@ -21,14 +21,10 @@ import { Events } from '../observe/events.ts'
 import type { Claimed, Store } from '../store/store.ts'
 import { Daybook } from './daybook.ts'
 import { Declarations } from './declarations.ts'
+import { EarlierCaches } from './earlier-caches.ts'
 import { Engine } from './engine.ts'
 import { withLocalCheckpoints } from './local-checkpoints.ts'
-import {
-  flusherOptions,
-  readBookOptions,
-  readCacheOptions,
-  type DaybookOptions,
-} from './options.ts'
+import { flusherOptions, readBookOptions, type DaybookOptions } from './options.ts'
 import { failureError, storeError } from './store-error.ts'
 
 /** Journals other than local files fit in here. */
@@ -80,6 +76,7 @@ export async function openBook(
     engine.use({ deadLetters })
     opened.push(() => deadLetters.close())
     const declarations = await Declarations.open(ports.files, directory)
+    const earlier = new EarlierCaches(engine, declarations)
 
     opened.push(() => store.close())
     const claimed = await claim(engine, journal)
@@ -95,13 +92,14 @@ export async function openBook(
       tables: engine.tables,
       checkpoints: claimed.positions,
       onPressure: () => engine.notePressure(),
+      onUndeclared: (cache) => void earlier.describeAgain(cache),
       forget: (cache, key) => engine.keyspaces.get(cache)?.forget(key),
       options: flusherOptions(options),
     })
     engine.use({ flusher })
     // What is written from here on would end in a journal that nobody reads any more.
     events.on('fenced', () => engine.writer.close(flusher.fencedError()))
-    await describeKnown(engine, declarations)
+    await earlier.describeAll()
     await flusher.recover()
     flusher.start()
     return new Daybook(engine, declarations)
@@ -203,34 +201,6 @@ function refuseGap(journal: Journal, claimed: Claimed): void {
           details,
           hint: 'Restore a newer backup of the database, or point the book at the right one.',
         },
-      )
-    }
-  }
-}
-
-/** Tables of caches that earlier runs declared: what is pending for them is flushed without waiting for the application. */
-async function describeKnown(engine: Engine, declarations: Declarations): Promise<void> {
-  const { store, tables, ports, options } = engine
-  for (const [cache, declaration] of declarations.entries()) {
-    const { table, key, columns, rest } = declaration
-    try {
-      const schema = await withSignal(
-        { clock: ports.clock, timeoutMs: options.loadTimeoutMs },
-        (signal) => store.describe({ cache, table, key, columns, rest }, { signal }),
-      )
-      const rejection = readCacheOptions(cache, { onRejected: declaration.rejection }).rejection
-      tables.set(cache, {
-        schema,
-        parks: (mutation) =>
-          mutation.kind === 'patch'
-            ? rejection[Object.keys(mutation.amounts).length > 0 ? 'increment' : 'merge'] === 'park'
-            : rejection[mutation.kind] === 'park',
-      })
-    } catch (error) {
-      // If anything is pending for it, its lane waits until it is declared anew, and says so.
-      ports.logger.warn(
-        { cache, reason: reasonOf(error) },
-        'the table of an earlier cache cannot be read',
       )
     }
   }

@@ -37,4 +37,6 @@ export interface FlushContext {
   stuck(lane: Lane, failure: StoreFailure): void
   halt(lane: Lane, failure: StoreFailure, error: unknown): void
   fence(error: unknown): void
+  /** Something is pending for a cache that has no table yet. */
+  undeclared(cache: string): void
 }

@@ -54,6 +54,8 @@ export interface FlusherParts {
   readonly forget: (cache: string, key: string) => void
   /** Batches have left memory, or none are out of it any more. */
   readonly onPressure: () => void
+  /** Something is pending for a cache that has no table yet: `declared` is called where one is found. */
+  readonly onUndeclared: (cache: string) => void
   /** To begin with: see `configure`. */
   readonly options: FlusherOptions
 }
@@ -456,6 +458,10 @@ export class Flusher implements FlushContext {
     for (const waiters of this.#waiters) {
       for (const waiter of waiters.splice(0)) waiter.deferred.reject(this.fencedError())
     }
+  }
+
+  undeclared(cache: string): void {
+    this.#parts.onUndeclared(cache)
   }
 
   // ── Figures ──

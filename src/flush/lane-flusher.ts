@@ -548,6 +548,10 @@ export class LaneFlusher {
       known: true,
     }
     if (error instanceof DaybookError && passingCodes.has(error.code)) {
+      const { cache } = error.details
+      if (error.code === 'INVALID_STATE' && typeof cache === 'string') {
+        this.#context.undeclared(cache)
+      }
       this.#retryAfter(
         retryDelayMs(this.attempt + 1, this.#context.retry, this.#context.random),
         failure,

@@ -55,8 +55,11 @@ export type FaultPlan = (step: FileStep) => Fault | undefined | Promise<Fault | 
 export class MemoryFiles implements Files {
   /** Consulted before every step. */
   plan: FaultPlan = () => undefined
-  /** Called after every step that took effect, wholly or in part, before its caller hears of it. */
-  done: (step: FileStep) => void = () => undefined
+  /**
+   * Called after every step that took effect, wholly or in part, before its caller hears of it. `code`: what a sync that
+   * did something to its file fails with.
+   */
+  done: (step: FileStep, code?: string) => void = () => undefined
   /** All writes and creations fail with EROFS. */
   readOnly = false
   /** Sum of file sizes beyond which growing fails with ENOSPC, after what still fits. */
@@ -291,7 +294,7 @@ export class MemoryFiles implements Files {
       fault?.profile === undefined
         ? this.#disk.sync(inode)
         : this.#disk.failSync(inode, fault.code, fault.profile)
-    this.done(step)
+    this.done(step, code)
     return code
   }
 

@@ -42,6 +42,7 @@ async function flusherOn(
     checkpoints: claimed.positions,
     forget: () => undefined,
     onPressure: () => undefined,
+    onUndeclared: () => undefined,
     options: {
       ...limits,
       maxRowsPerSecond: given.maxRowsPerSecond,
