@@ -234,7 +234,9 @@ export class Cycle {
       !writer.events.includes('deadLettered') && writer.deadLetters === 0,
       'no dead letters',
     )
-    await within('The end', writer.kill())
+    // By itself, so that the compiler's cache is written.
+    const { code } = await within('The end', writer.terminate())
+    this.expect(code === 0, `a process that is asked to end ends with 0, not with ${code}`)
     this.phase('judge')
     for (const code of new Set(history.failedReads)) this.blame('wrong error', `reading: ${code}`)
     for (const { number, outcome } of history.called) {

@@ -138,7 +138,9 @@ export class Report {
   #blame({ fault, store }: Planned, seed: number, result: CycleResult): void {
     this.#violated++
     this.line(`VIOLATION in cycle ${this.#done}: ${fault.name} (${result.point}) on ${store}`)
-    for (const { kind, text } of result.violations.slice(0, 10)) this.line(`  ${kind}: ${text}`)
+    for (const { kind, text } of result.violations.slice(0, 10)) {
+      this.line(`  ${kind}: ${text.slice(0, 1_000)}`)
+    }
     if (result.violations.length > 10) this.line(`  … and ${result.violations.length - 10} more`)
     this.line(`  kept: ${result.directory ?? 'nothing'}`)
     this.line(

@@ -64,10 +64,10 @@ export const killAtStep: Fault = {
     const point = `${death.of?.join() ?? 'any'} ${death.when}`
     cycle.phase(point)
     const writer = cycle.start({ death })
-    const fired = await writeUntilDead(cycle, writer)
-    await within('Killing', writer.kill())
+    const died = await writeUntilDead(cycle, writer)
+    const { signal } = await within('Killing', writer.kill())
     await cycle.look()
-    return { fired, point }
+    return { fired: died && signal === 'SIGKILL', point }
   },
 }
 
@@ -173,8 +173,9 @@ async function strike(cycle: Cycle, injection: Injection): Promise<boolean> {
   const written = writeUntilDead(cycle, writer)
   if (injection.effect === 'kill') {
     const died = await written
-    await within('Killing', writer.kill())
-    return died
+    // strace ends as what it traced has ended.
+    const { signal } = await within('Killing', writer.kill())
+    return died && signal === 'SIGKILL'
   }
   const stopped = await Promise.race([
     written.then(() => false),
