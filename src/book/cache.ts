@@ -314,19 +314,7 @@ export class Cache<T = Record<string, unknown>> {
 
   /** Sets the value where there is none. Resolves with whether it did. */
   async setIfAbsent(key: Key, value: T, options?: SetOptions): Promise<boolean> {
-    const keyspace = this.#keyspace ?? (await this.#ready())
-    const canonical = canonicalKey(keyspace.schema, key)
-    const validated = this.#validate(keyspace, value)
-    const checked = validated instanceof Promise ? await validated : validated
-    const fields = keyspace.codec.row(checked, canonical)
-    const modified = await this.#modify(
-      keyspace,
-      canonical,
-      (current) => (current === undefined ? { kind: 'set', fields } : undefined),
-      options,
-      options?.ttlMs,
-    )
-    return (await this.#settledChange(modified, keyspace, options)) !== undefined
+    return (await this.#setWhereAbsent(key, value, options)) !== undefined
   }
 
   /** Deletes the row. Deleting what is not there is no error. */
@@ -799,10 +787,26 @@ export class Cache<T = Record<string, unknown>> {
 
   async #make(key: Key, make: () => T | Promise<T>, options?: SetOptions): Promise<T> {
     const made = await make()
-    if (await this.setIfAbsent(key, made, options)) {
-      return (await this.get(key, options)) ?? made
-    }
-    return (await this.get(key, options)) ?? made
+    const written = await this.#setWhereAbsent(key, made, options)
+    return written ?? (await this.get(key, options)) ?? made
+  }
+
+  /** The value as it was written; undefined where there was one. */
+  async #setWhereAbsent(key: Key, value: T, options?: SetOptions): Promise<T | undefined> {
+    const keyspace = this.#keyspace ?? (await this.#ready())
+    const canonical = canonicalKey(keyspace.schema, key)
+    const validated = this.#validate(keyspace, value)
+    const checked = validated instanceof Promise ? await validated : validated
+    const fields = keyspace.codec.row(checked, canonical)
+    const modified = await this.#modify(
+      keyspace,
+      canonical,
+      (current) => (current === undefined ? { kind: 'set', fields } : undefined),
+      options,
+      options?.ttlMs,
+    )
+    const receipt = await this.#settledChange(modified, keyspace, options)
+    return receipt === undefined ? undefined : this.#unwrap(keyspace, fields)
   }
 
   async #pendingKeys(keyspace: Keyspace): Promise<Map<string, boolean>> {

@@ -137,7 +137,7 @@ export class Daybook {
       throw error
     }
     for (const receipt of list) {
-      if ((await this.#engine.letterOf(receipt)) !== undefined) return 'dead-lettered'
+      if (this.#engine.letterOf(receipt) !== undefined) return 'dead-lettered'
     }
     return 'persisted'
   }

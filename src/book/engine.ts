@@ -169,24 +169,25 @@ export class Engine implements JournalListener {
   }
 
   /** The dead letter that this mutation became, if it did and is not settled. */
-  async letterOf(place: {
+  letterOf(place: {
     cache: string
     key: string
     lane: number
     position: Position
-  }): Promise<string | undefined> {
+  }): string | undefined {
     if (this.deadLetters.count === 0) return undefined
     const id = `${place.lane}-${place.position}`
     // A retry's letter also has the place of what it retries in its name.
-    return (await this.deadLetters.get(id)) === undefined
-      ? this.deadLetters.ofKey(place.cache, place.key).find((other) => other.startsWith(`${id}.`))
-      : id
+    return this.deadLetters.has(id)
+      ? id
+      : this.deadLetters.ofKey(place.cache, place.key).find((other) => other.startsWith(`${id}.`))
   }
 
   async #refuseDead(entry: Entry): Promise<void> {
-    const id = await this.letterOf(entry)
+    const id = this.letterOf(entry)
     if (id === undefined) return
-    const letter = await this.deadLetters.get(id)
+    // What became of the write is known, also where the letter cannot be read.
+    const letter = await this.deadLetters.get(id).catch(() => undefined)
     throw new DaybookError(
       'STORE_REJECTED',
       `The store refused the write: ${letter?.failure.message ?? 'see the dead letter'}.`,

@@ -187,7 +187,8 @@ export class Lane {
   add(entry: Entry, blank: Fields, now: number): void {
     let open = this.#open
     if (open === undefined) {
-      if (this.#queue.at(-1) instanceof SpilledRange) {
+      // A range that is about to be replaced by a rebuilt one must not take in what the rebuild does not look at.
+      if (this.#rebuilding === undefined && this.#queue.at(-1) instanceof SpilledRange) {
         this.addSpilled(entry.position, entry.hash, entry.bytes, now)
         return
       }
