@@ -148,6 +148,11 @@ export class DeadLetters {
     })
   }
 
+  /** Without a look at the file. */
+  has(id: string): boolean {
+    return this.#index.get(id) !== undefined
+  }
+
   get(id: string): Promise<DeadLetter | undefined> {
     return this.#inTurn(async (log) => {
       const slot = this.#index.get(id)
