@@ -24,7 +24,6 @@ export interface CycleResult {
   readonly fired: boolean
   readonly point: string
   readonly acknowledged: number
-  readonly refused: number
   readonly indeterminate: number
   readonly violations: readonly Violation[]
   /** How long each opening of a directory with something in it has taken. */
@@ -61,11 +60,10 @@ export async function runCycle(
   }
   const violated = cycle.violations.length > 0
   if (!violated) rmSync(directory, { recursive: true, force: true })
-  const { acknowledged, refused, indeterminate } = cycle.oracle
+  const { acknowledged, indeterminate } = cycle.oracle
   return {
     ...strike,
     acknowledged,
-    refused,
     indeterminate,
     violations: cycle.violations,
     recoveriesMs: cycle.recoveriesMs,

@@ -94,10 +94,6 @@ export class Oracle {
     return this.#count('acknowledged')
   }
 
-  get refused(): number {
-    return this.#count('refused')
-  }
-
   get indeterminate(): number {
     return this.#count('open')
   }

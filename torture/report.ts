@@ -21,15 +21,22 @@ interface Row extends Planned {
   readonly points: Map<string, number>
 }
 
+/** A terminal, or anything else that takes text. */
+export interface Output {
+  write(text: string): unknown
+  readonly isTTY?: boolean
+  readonly columns?: number
+}
+
 export class Report {
   readonly #rows: readonly Row[]
   readonly #cycles: number
-  readonly #output: NodeJS.WriteStream
+  readonly #output: Output
   readonly #startedAt = performance.now()
   #done = 0
   #violated = 0
 
-  constructor(planned: readonly Planned[], cycles: number, output: NodeJS.WriteStream) {
+  constructor(planned: readonly Planned[], cycles: number, output: Output) {
     this.#cycles = cycles
     this.#output = output
     this.#rows = planned.map((plan) => ({
@@ -56,7 +63,7 @@ export class Report {
     const rate = this.#done / seconds
     const left = rate === 0 ? '' : `, ${clock((this.#cycles - this.#done) / rate)} left`
     const text = `cycle ${this.#done + 1}/${this.#cycles}, ${rate.toFixed(2)}/s${left}: ${store} ${fault.name}: ${phase}`
-    this.#output.write(`\r\x1b[K${text.slice(0, this.#output.columns - 1)}`)
+    this.#output.write(`\r\x1b[K${text.slice(0, (this.#output.columns ?? 80) - 1)}`)
   }
 
   add(plan: Planned, seed: number, result: CycleResult): void {
@@ -78,9 +85,12 @@ export class Report {
 
   /** Why the run has failed; nothing where it has not. */
   get failures(): string[] {
-    const failures = this.#rows
-      .filter(({ cycles, fired }) => cycles > 0 && fired === 0)
-      .map(({ fault, store }) => `${fault.name} has never fired on ${store}`)
+    const tried = this.#rows.filter(({ cycles }) => cycles > 0)
+    const fired = new Set(tried.filter((row) => row.fired > 0).map(({ fault }) => fault.name))
+    const names = new Set(tried.map(({ fault }) => fault.name))
+    const failures = [...names]
+      .filter((name) => !fired.has(name))
+      .map((name) => `${name} has never fired`)
     if (this.#violated > 0) failures.push(`${this.#violated} cycles with violations`)
     return failures
   }
