@@ -35,7 +35,8 @@ export function binaryOf(text: string): string {
  */
 export function nameOf(binary: string, plain: boolean): string {
   if (binary === '' || binary === '__proto__') return escaped(binary)
-  return binary.charCodeAt(0) === 36 ? `$${textOf(binary, plain)}` : textOf(binary, plain)
+  const text = textOf(binary, plain)
+  return text.charCodeAt(0) === 36 ? `$${text}` : text
 }
 
 export function binaryOfName(name: string): string {

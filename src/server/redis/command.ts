@@ -43,6 +43,8 @@ interface Described {
   readonly flags: readonly Flag[]
   /** First and last argument that is a key, and the step between them; last is negative from the end. */
   readonly keys?: readonly [first: number, last: number, step: number]
+  /** The argument that says how many keys follow it. */
+  readonly countedKeys?: number
   readonly group?: string
   readonly summary?: string
   /** One of these is the second argument, and then is the command. */
@@ -66,6 +68,22 @@ export type Command = Described &
 /** The commands with their group, which COMMAND DOCS tells. */
 export function inGroup(group: string, commands: readonly Command[]): readonly Command[] {
   return commands.map((command) => ({ ...command, group }))
+}
+
+/** The arguments that are keys, first and last and the step between them; undefined where there are none. */
+export function keyRange(
+  { keys, countedKeys }: Command,
+  args: readonly string[],
+): readonly [first: number, last: number, step: number] | undefined {
+  if (countedKeys !== undefined) {
+    const count = Number(args[countedKeys])
+    // What is wrong with it the command says by itself.
+    if (!Number.isSafeInteger(count) || count < 1) return undefined
+    return [countedKeys + 1, Math.min(countedKeys + count, args.length - 1), 1]
+  }
+  if (keys === undefined) return undefined
+  const [first, last, step] = keys
+  return [first, last < 0 ? args.length + last : Math.min(last, args.length - 1), step]
 }
 
 /** The n-th key; the command's arity has seen to it that there is one. */

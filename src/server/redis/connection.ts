@@ -15,12 +15,12 @@
 
 import type { Socket } from 'node:net'
 import type { Acknowledgement, Turn } from '../../book/turn.ts'
-import type { Call, Command } from './command.ts'
+import { keyRange, type Call, type Command } from './command.ts'
 import { errorLine, ForeignProtocol, RedisError, wrongArity } from './redis-error.ts'
 import { failure, queued } from './reply.ts'
 import { ReplyQueue } from './reply-queue.ts'
 import { ProtocolError, RequestParser, strangerLimits } from './request-parser.ts'
-import type { Server } from './server.ts'
+import type { CommandStats, Server } from './server.ts'
 import { Session, type Queued } from './session.ts'
 import type { Target } from './space.ts'
 import { hasChanged } from './commands/transaction-commands.ts'
@@ -67,6 +67,8 @@ export class Connection {
   readonly #step: () => void
   #run: (call: Call) => string = () => ''
   #reply = ''
+  /** Of the command that runs. */
+  #stats: CommandStats | undefined
   /** Read ahead of a stalled command. */
   #ahead: Request[] = []
   #broken: ProtocolError | undefined
@@ -195,6 +197,7 @@ export class Connection {
   #execute(args: readonly string[], plain: boolean): void {
     const { session } = this
     session.usedAt = this.#server.now
+    this.#stats = undefined
     this.#server.stats.commands++
     let command: Command
     try {
@@ -204,6 +207,8 @@ export class Connection {
       return
     }
     session.lastCommand = command.name
+    this.#stats = this.#server.statsOf(command)
+    this.#stats.calls++
     if (session.transaction !== undefined && !command.flags.includes('no_multi')) {
       this.#queue({ command, args, plain })
     } else if (command.name === 'exec') this.#exec()
@@ -392,12 +397,11 @@ export class Connection {
     plain: boolean,
     database: number,
   ): readonly Target[] {
-    const { keys } = command
-    if (keys === undefined) return noTargets
+    const range = keyRange(command, args)
+    if (range === undefined) return noTargets
     const { databases } = this.#server
     const blind = 'blind' in command && command.blind?.(args) === true
-    const [first, end, step] = keys
-    const last = end < 0 ? args.length + end : end
+    const [first, last, step] = range
     if (first === last) return [databases.target(database, args[first] ?? '', plain, blind)]
     const targets: Target[] = []
     for (let at = first; at <= last; at += step) {
@@ -473,6 +477,7 @@ export class Connection {
 
   #fail(error: unknown): void {
     const line = errorLine(error)
+    if (this.#stats !== undefined) this.#stats.failed++
     this.#server.failed(line, error)
     this.#answer(failure(line), undefined)
   }
@@ -492,7 +497,10 @@ export class Connection {
     if (this.outputBytes > this.#server.config.maxOutputBytes) {
       this.#server.stats.cutOff++
       this.destroy()
-    } else if (this.session.closing && this.#replies.isEmpty && !this.#stalled) socket.end()
+    } else if (this.session.closing && this.#replies.isEmpty && !this.#stalled) {
+      // Not only its own half: what the client still sends is not read any more.
+      socket.destroySoon()
+    }
   }
 }
 

@@ -1,13 +1,13 @@
 /** Deadlines of keys: from what a client says, to wall time in ms. */
 
 import type { Call } from './command.ts'
-import { safeIntegerOf, integerOf } from './numbers.ts'
+import { integerOf, maxInteger, minInteger } from './numbers.ts'
 import { invalidExpire, notAnInteger, syntaxError } from './redis-error.ts'
 
-/** Beyond it Redis refuses too: an expiry in ms must fit 64 bits, and here a double. */
+/** A deadline that a double cannot hold is as good as this one, in the year 287,396. */
 const maxDeadlineMs = Number.MAX_SAFE_INTEGER
 
-/** `relative`: from now. Throws what Redis says where it is no integer, or out of range. */
+/** `relative`: from now. Throws what Redis says where it is no integer, or leaves 64 bits. */
 export function deadlineOf(
   call: Call,
   text: string,
@@ -15,13 +15,12 @@ export function deadlineOf(
   relative: boolean,
   command: string,
 ): number {
-  const value = safeIntegerOf(text)
-  if (value === undefined) {
-    throw integerOf(text) === undefined ? notAnInteger() : invalidExpire(command)
-  }
-  const atMs = value * unitMs + (relative ? call.turn.wallTime() : 0)
-  if (Math.abs(atMs) > maxDeadlineMs) throw invalidExpire(command)
-  return atMs
+  const value = integerOf(text)
+  if (value === undefined) throw notAnInteger()
+  const ms = value * BigInt(unitMs)
+  const atMs = relative ? ms + BigInt(Math.floor(call.turn.wallTime())) : ms
+  if (ms > maxInteger || ms < minInteger || atMs > maxInteger) throw invalidExpire(command)
+  return Math.max(-maxDeadlineMs, Math.min(maxDeadlineMs, Number(atMs)))
 }
 
 /** EX, PX, EXAT and PXAT with what follows them. */

@@ -43,6 +43,11 @@ export function decimalOf(text: string): string | undefined {
   return `${sign === '-' ? '-' : ''}${left}${right === '' ? '' : `.${right}`}`
 }
 
+/** Redis reads these as floats, and then refuses to add them. */
+export function isInfinite(text: string): boolean {
+  return /^[+-]?inf(inity)?$/i.test(text)
+}
+
 /** The sum of two decimals as Redis prints it: 17 fraction digits, without trailing zeros. */
 export function sumOfDecimals(left: string, right: string): string {
   return trimmed(rounded(addDecimals(left, right)))
@@ -55,11 +60,14 @@ export function floatText(value: number): string {
   return Number.isNaN(value) ? 'nan' : String(value)
 }
 
+/** To the nearest; what is as near to both, to the even one. */
 function rounded(decimal: string): string {
   const point = decimal.indexOf('.')
   if (point < 0 || decimal.length - point - 1 <= fractionDigits) return decimal
   const kept = decimal.slice(0, point + 1 + fractionDigits)
-  if ((decimal[point + 1 + fractionDigits] ?? '0') < '5') return kept
+  const dropped = decimal.slice(point + 1 + fractionDigits)
+  const isOdd = Number(kept.at(-1)) % 2 === 1
+  if ((dropped[0] ?? '0') < '5' || (/^50*$/.test(dropped) && !isOdd)) return kept
   const unit = `${decimal.startsWith('-') ? '-' : ''}0.${'0'.repeat(fractionDigits - 1)}1`
   return addDecimals(kept, unit)
 }

@@ -7,12 +7,14 @@ import { daybookCommands } from './daybook-commands.ts'
 import { hashCommands } from './hash-commands.ts'
 import { keyCommands } from './key-commands.ts'
 import { serverCommands } from './server-commands.ts'
+import { setCommands } from './set-commands.ts'
 import { stringCommands } from './string-commands.ts'
 import { transactionCommands } from './transaction-commands.ts'
 
 export const allCommands: readonly Command[] = [
   ...stringCommands,
   ...hashCommands,
+  ...setCommands,
   ...keyCommands,
   ...transactionCommands,
   ...connectionCommands,

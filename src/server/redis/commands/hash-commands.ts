@@ -2,11 +2,11 @@
 
 import type { Fields } from '../../../mutation/mutation.ts'
 import { argumentOf, targetOf, type Call, inGroup } from '../command.ts'
-import { decimalOf, integerOf, safeIntegerOf } from '../numbers.ts'
+import { decimalOf, integerOf, isInfinite } from '../numbers.ts'
 import { notAFloat, notAnInteger, RedisError, syntaxError, wrongArity } from '../redis-error.ts'
 import { bulk, bulks, emptyArray, integer, ok, one, zero } from '../reply.ts'
 import type { Target } from '../space.ts'
-import { sample } from './sample.ts'
+import { countOf, sample } from './sample.ts'
 import { scanMembers } from './scan-members.ts'
 
 function hashAt(target: Target): Fields | undefined {
@@ -125,6 +125,7 @@ function hincrby(call: Call): string {
 
 function hincrbyfloat(call: Call): string {
   const by = decimalOf(argumentOf(call, 3))
+  if (isInfinite(argumentOf(call, 3))) throw new RedisError('ERR value is NaN or Infinity')
   if (by === undefined) throw notAFloat()
   const target = targetOf(call)
   return bulk(target.space.incrementFloat(target, hashAt(target), argumentOf(call, 2), by))
@@ -140,12 +141,9 @@ function hrandfield(call: Call): string {
       current === undefined ? [] : sample(target.space.fieldNames(current), 1, server.random)
     return name === undefined ? protocol.nil : bulk(name)
   }
-  const count = safeIntegerOf(argumentOf(call, 2))
-  if (count === undefined) throw notAnInteger()
+  const count = countOf(call)
   const withValues = args.length === 4
   if (withValues && argumentOf(call, 3).toLowerCase() !== 'withvalues') throw syntaxError()
-  if (Math.abs(count) > server.config.maxArguments)
-    throw new RedisError('ERR value is out of range')
   const names =
     current === undefined ? [] : sample(target.space.fieldNames(current), count, server.random)
   if (!withValues) return bulks(names)

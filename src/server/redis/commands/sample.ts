@@ -1,6 +1,20 @@
 /** Random members, as HRANDFIELD and SRANDMEMBER give them. */
 
 import type { Random } from '../../../base/random.ts'
+import { argumentOf, type Call } from '../command.ts'
+import { integerOf } from '../numbers.ts'
+import { notAnInteger, RedisError } from '../redis-error.ts'
+
+/** The count of random members that a client asks for, as its third word. A negative one is as many, with repeats. */
+export function countOf(call: Call): number {
+  const count = integerOf(argumentOf(call, 2))
+  if (count === undefined) throw notAnInteger()
+  const { maxArguments } = call.server.config
+  if (count < -BigInt(maxArguments)) {
+    throw new RedisError('ERR value is out of range')
+  }
+  return Number(count)
+}
 
 /** A positive count: as many different ones, at most all. A negative one: as many, which may repeat. */
 export function sample<T>(items: readonly T[], count: number, random: Random): T[] {

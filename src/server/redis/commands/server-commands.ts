@@ -1,6 +1,6 @@
 /** Commands of the server as a whole. */
 
-import { argumentOf, type Call, inGroup, type Command } from '../command.ts'
+import { argumentOf, inGroup, keyRange, type Call, type Command } from '../command.ts'
 import { databaseCount } from '../databases.ts'
 import { matchesGlob } from '../glob.ts'
 import { infoText, wantedSections } from '../info.ts'
@@ -161,13 +161,13 @@ function commandGetKeys(call: Call): string {
   const args = call.args.slice(2)
   const command = named(call, args[0] ?? '')
   if (command === undefined) throw new RedisError('ERR Invalid command specified')
-  if (command.keys === undefined) throw new RedisError('ERR The command has no key arguments')
+  const range = keyRange(command, args)
+  if (range === undefined) throw new RedisError('ERR The command has no key arguments')
   const { arity } = command
   if (arity >= 0 ? args.length !== arity : args.length < -arity) {
     throw new RedisError('ERR Invalid number of arguments specified for command')
   }
-  const [first, end, step] = command.keys
-  const last = end < 0 ? args.length + end : end
+  const [first, last, step] = range
   const keys: string[] = []
   for (let at = first; at <= last; at += step) keys.push(args[at] ?? '')
   return bulks(keys)

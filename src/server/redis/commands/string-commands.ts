@@ -6,6 +6,7 @@ import { deadlineOf, expireOption } from '../deadline.ts'
 import {
   decimalOf,
   integerOf,
+  isInfinite,
   maxInteger,
   minInteger,
   safeIntegerOf,
@@ -268,6 +269,9 @@ function incrbyfloat(call: Call): string {
   const text = editable(target, current)
   const base = text === undefined ? '0' : decimalOf(text)
   const by = decimalOf(argumentOf(call, 2))
+  if (isInfinite(argumentOf(call, 2)) || (text !== undefined && isInfinite(text))) {
+    throw new RedisError('ERR increment would produce NaN or Infinity')
+  }
   if (base === undefined || by === undefined) throw notAFloat()
   const sum = sumOfDecimals(base, by)
   edit(call, target, current, sum)

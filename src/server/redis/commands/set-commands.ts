@@ -1,0 +1,208 @@
+/** Commands of sets. */
+
+import type { Fields } from '../../../mutation/mutation.ts'
+import { argumentOf, inGroup, targetOf, type Call } from '../command.ts'
+import { safeIntegerOf } from '../numbers.ts'
+import { RedisError, syntaxError } from '../redis-error.ts'
+import { bulk, bulks, integer, one, zero } from '../reply.ts'
+import type { Target } from '../space.ts'
+import { countOf, sample } from './sample.ts'
+import { scanMembers } from './scan-members.ts'
+
+/** The members; none where there is no key. */
+function membersOf(target: Target): string[] {
+  const current = target.space.live(target)
+  return current === undefined ? [] : target.space.members(current)
+}
+
+/** The value, which is a set. */
+function setAt(target: Target): Fields | undefined {
+  const current = target.space.live(target)
+  if (current !== undefined && target.space.typeOf(current) !== 'set') target.space.members(current)
+  return current
+}
+
+function reply(call: Call, members: readonly string[]): string {
+  let text = call.protocol.set(members.length)
+  for (const member of members) text += bulk(member)
+  return text
+}
+
+function sadd(call: Call): string {
+  const target = targetOf(call)
+  const current = setAt(target)
+  const added = [...new Set(call.args.slice(2))].filter(
+    (member) => current === undefined || !target.space.isMember(current, member),
+  )
+  if (added.length > 0) target.space.addMembers(target, current, added)
+  return integer(added.length)
+}
+
+function srem(call: Call): string {
+  const target = targetOf(call)
+  const current = setAt(target)
+  if (current === undefined) return zero
+  const removed = [...new Set(call.args.slice(2))].filter((member) =>
+    target.space.isMember(current, member),
+  )
+  if (removed.length > 0) target.space.removeMembers(target, current, removed)
+  return integer(removed.length)
+}
+
+function sismember(call: Call): string {
+  const target = targetOf(call)
+  const current = setAt(target)
+  const is = current !== undefined && target.space.isMember(current, argumentOf(call, 2))
+  return is ? one : zero
+}
+
+function smismember(call: Call): string {
+  const target = targetOf(call)
+  const current = setAt(target)
+  const found = call.args
+    .slice(2)
+    .map((member) => (current !== undefined && target.space.isMember(current, member) ? one : zero))
+  return `*${found.length}\r\n${found.join('')}`
+}
+
+function spop(call: Call): string {
+  const { args, server, protocol } = call
+  if (args.length > 3) throw syntaxError()
+  const target = targetOf(call)
+  const count = args.length === 3 ? safeIntegerOf(argumentOf(call, 2)) : 1
+  if (count === undefined || count < 0) {
+    throw new RedisError('ERR value is out of range, must be positive')
+  }
+  const current = setAt(target)
+  const members = current === undefined ? [] : target.space.members(current)
+  const taken = sample(members, count, server.random)
+  if (current !== undefined && taken.length > 0) {
+    target.space.removeMembers(target, current, taken)
+  }
+  if (args.length === 3) return reply(call, taken)
+  return taken[0] === undefined ? protocol.nil : bulk(taken[0])
+}
+
+function srandmember(call: Call): string {
+  const { args, server, protocol } = call
+  if (args.length > 3) throw syntaxError()
+  const members = membersOf(targetOf(call))
+  if (args.length === 2) {
+    const [member] = sample(members, 1, server.random)
+    return member === undefined ? protocol.nil : bulk(member)
+  }
+  const count = safeIntegerOf(argumentOf(call, 2))
+  if (count === undefined) throw notAnInteger()
+  return bulks(sample(members, count, server.random))
+}
+
+function smove(call: Call): string {
+  const from = targetOf(call)
+  const to = targetOf(call, 1)
+  const member = argumentOf(call, 3)
+  const source = setAt(from)
+  if (source === undefined) return zero
+  const destination = setAt(to)
+  if (!from.space.isMember(source, member)) return zero
+  if (from.name === to.name) return one
+  from.space.removeMembers(from, source, [member])
+  if (destination === undefined || !to.space.isMember(destination, member)) {
+    to.space.addMembers(to, destination, [member])
+  }
+  return one
+}
+
+type Combine = (sets: readonly ReadonlySet<string>[]) => string[]
+
+const intersection: Combine = ([first = new Set<string>(), ...others]) =>
+  [...first].filter((member) => others.every((other) => other.has(member)))
+const union: Combine = (sets) => [...new Set(sets.flatMap((set) => [...set]))]
+const difference: Combine = ([first = new Set<string>(), ...others]) =>
+  [...first].filter((member) => !others.some((other) => other.has(member)))
+
+function combined(targets: readonly Target[], combine: Combine): string[] {
+  return combine(targets.map((target) => new Set(membersOf(target))))
+}
+
+function combine(by: Combine): (call: Call) => string {
+  return (call) => reply(call, combined(call.targets, by))
+}
+
+function combineInto(by: Combine): (call: Call) => string {
+  return (call) => {
+    const to = targetOf(call)
+    const members = combined(call.targets.slice(1), by)
+    const before = to.space.live(to)
+    if (members.length > 0) to.space.addMembers(to, undefined, members)
+    else if (before !== undefined) to.space.delete(to)
+    return integer(members.length)
+  }
+}
+
+/** SINTERCARD numkeys key … [LIMIT limit] */
+function sintercard(call: Call): string {
+  const count = safeIntegerOf(argumentOf(call, 1))
+  if (count === undefined || count < 1) {
+    throw new RedisError('ERR numkeys should be greater than 0')
+  }
+  if (count > call.args.length - 2) {
+    throw new RedisError("ERR Number of keys can't be greater than number of args")
+  }
+  let limit = 0
+  for (let at = 2 + count; at < call.args.length; at += 2) {
+    if (argumentOf(call, at).toLowerCase() !== 'limit' || at + 1 >= call.args.length) {
+      throw syntaxError()
+    }
+    const given = safeIntegerOf(argumentOf(call, at + 1))
+    if (given === undefined || given < 0) throw new RedisError("ERR LIMIT can't be negative")
+    limit = given
+  }
+  const found = combined(call.targets.slice(0, count), intersection).length
+  return integer(limit === 0 ? found : Math.min(limit, found))
+}
+
+function sscan(call: Call): string {
+  return scanMembers(call, membersOf(targetOf(call)), undefined)
+}
+
+const writes = ['write', 'denyoom', 'fast'] as const
+const stores = ['write', 'denyoom'] as const
+const reads = ['readonly', 'fast'] as const
+
+export const setCommands = inGroup('set', [
+  { name: 'sadd', arity: -3, flags: writes, keys: [1, 1, 1], run: sadd },
+  { name: 'srem', arity: -3, flags: ['write', 'fast'], keys: [1, 1, 1], run: srem },
+  { name: 'sismember', arity: 3, flags: reads, keys: [1, 1, 1], run: sismember },
+  { name: 'smismember', arity: -3, flags: reads, keys: [1, 1, 1], run: smismember },
+  {
+    name: 'smembers',
+    arity: 2,
+    flags: ['readonly'],
+    keys: [1, 1, 1],
+    run: (call) => reply(call, membersOf(targetOf(call))),
+  },
+  {
+    name: 'scard',
+    arity: 2,
+    flags: reads,
+    keys: [1, 1, 1],
+    run: (call) => integer(membersOf(targetOf(call)).length),
+  },
+  { name: 'spop', arity: -2, flags: ['write', 'fast'], keys: [1, 1, 1], run: spop },
+  { name: 'srandmember', arity: -2, flags: ['readonly'], keys: [1, 1, 1], run: srandmember },
+  { name: 'smove', arity: 4, flags: ['write', 'fast'], keys: [1, 2, 1], run: smove },
+  { name: 'sinter', arity: -2, flags: ['readonly'], keys: [1, -1, 1], run: combine(intersection) },
+  { name: 'sunion', arity: -2, flags: ['readonly'], keys: [1, -1, 1], run: combine(union) },
+  { name: 'sdiff', arity: -2, flags: ['readonly'], keys: [1, -1, 1], run: combine(difference) },
+  {
+    name: 'sinterstore',
+    arity: -3,
+    flags: stores,
+    keys: [1, -1, 1],
+    run: combineInto(intersection),
+  },
+  { name: 'sunionstore', arity: -3, flags: stores, keys: [1, -1, 1], run: combineInto(union) },
+  { name: 'sdiffstore', arity: -3, flags: stores, keys: [1, -1, 1], run: combineInto(difference) },
+  { name: 'sintercard', arity: -3, flags: ['readonly'], countedKeys: 1, run: sintercard },
+  { name: 'sscan', arity: -3, flags: ['readonly'], keys: [1, 1, 1], run: sscan },
+])
