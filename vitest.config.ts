@@ -7,5 +7,15 @@ export default defineConfig({
     hookTimeout: 120_000,
     pool: 'forks',
     maxWorkers: 2,
+    // `npm run coverage`: what must not lose anything, by its branches. docs/testing.md explains the rest.
+    coverage: {
+      provider: 'v8',
+      include: ['src/journal/**', 'src/flush/**', 'src/book/open.ts', 'src/book/state-file.ts'],
+      reporter: ['text'],
+      thresholds: {
+        'src/journal/**': { branches: 95 },
+        'src/flush/**': { branches: 95 },
+      },
+    },
   },
 })

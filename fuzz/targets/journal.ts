@@ -1,8 +1,13 @@
 /** Targets: damaged and forged journals, and what the commands for them make of those. */
 
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { isDaybookError } from '../../src/base/errors.ts'
+import type { Files } from '../../src/base/files.ts'
+import { nodeFiles } from '../../src/base/node-files.ts'
 import { repairJournal } from '../../src/journal/repair.ts'
 import { inspectJournal, verifyJournal } from '../../src/journal/verify.ts'
 import type { MemoryFiles } from '../../src/testing/memory-files.ts'
@@ -42,10 +47,33 @@ export const journalDamageTarget = fuzzTarget(damagedJournal, {
   check: async (given) => judgeOpen(...(await imageAndFiles(given))),
 })
 
+/** The real file system, with real threads and a real lock, for some of them. */
+export const journalOnDiskTarget = fuzzTarget(damagedJournal, {
+  name: 'journal-on-disk',
+  doc: 'What a damaged journal comes to is the same on a disk as in memory.',
+  cases: 40,
+  outcomes: ['served', 'refused'],
+  check: async (given) => {
+    const [image, files] = await imageAndFiles(given)
+    const root = mkdtempSync(join(tmpdir(), 'daybook-fuzz-'))
+    try {
+      for (const name of await files.list(directory)) {
+        writeFileSync(join(root, name), files.contentOf(`${directory}/${name}`))
+      }
+      const inMemory = await judgeOpen(image, files)
+      const onDisk = await typed(() => readAll(nodeFiles, root))
+      assert.equal(onDisk === undefined, inMemory.startsWith('refused'), 'the same on a disk')
+      return onDisk === undefined ? 'refused' : 'served'
+    } finally {
+      rmSync(root, { recursive: true })
+    }
+  },
+})
+
 export const journalRepairTarget = fuzzTarget(damagedJournal, {
   name: 'journal-repair',
   doc: 'Verify finds damage just where an open refuses; a repair keeps all before it, copies the rest, and opens.',
-  cases: 500,
+  cases: 300,
   outcomes: ['nothing to repair', 'repaired', 'refused'],
   check: async (given) => {
     const [image, files] = await imageAndFiles(given)
@@ -103,7 +131,7 @@ const forgedJournal = fc.record({
 export const journalForgeryTarget = fuzzTarget(forgedJournal, {
   name: 'journal-forgery',
   doc: 'Whatever headers and records say, with right checksums, ends in an answer or in an error with a code.',
-  cases: 1_000,
+  cases: 500,
   outcomes: ['opened', 'refused'],
   check: async (given) => {
     const image = pick(await journalImages(), given.image)
@@ -117,7 +145,7 @@ export const journalForgeryTarget = fuzzTarget(forgedJournal, {
     await inspectJournal(directory, files)
     const { damage } = await verifyJournal(directory, files)
     await typed(() => repairJournal(directory, files))
-    const opened = await typed(() => readAll(files))
+    const opened = await typed(() => readAll(files, directory))
     // Hashes are only compared by verify.
     const refused = damage !== undefined && !damage.reason.includes('hash')
     assert.ok(opened === undefined || !refused, `served, although ${damage?.reason}`)
@@ -152,8 +180,8 @@ async function forge(
   for (const name of behind) await files.remove(`${directory}/${name}`)
 }
 
-async function readAll(files: MemoryFiles): Promise<true> {
-  const journal = await openJournal(files, directory, seededRandom(9))
+async function readAll(files: Files, home: string): Promise<true> {
+  const journal = await openJournal(files, home, seededRandom(9))
   try {
     const entries = await contentOf(journal)
     let last = journal.oldestPosition - 1

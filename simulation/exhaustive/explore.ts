@@ -108,6 +108,8 @@ class Explorer {
     if (depth < this.#depth) run.onMoment = () => next.push(this.#momentOf(run))
     try {
       await run.drive(run.recover(), 'the recovery')
+      run.onMoment = () => undefined
+      await run.drive(run.goOn(), 'what comes after the recovery')
     } catch (error) {
       if (isWanted) {
         this.#failures.push({

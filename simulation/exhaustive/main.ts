@@ -1,9 +1,9 @@
 /** `npm run simulate:exhaustive [-- --history NAME [--state N]]` */
 
 import { parseArgs } from 'node:util'
-import { Violation } from '../oracle/violation.ts'
 import { explore, type Failure } from './explore.ts'
 import { histories } from './histories.ts'
+import { textOfFailure } from './report.ts'
 
 const { values } = parseArgs({
   options: { history: { type: 'string' }, state: { type: 'string' } },
@@ -41,15 +41,5 @@ for (const history of chosen) {
   )
 }
 console.log(`${totals.states} states in ${totals.seconds.toFixed(1)} s; each was recovered from.`)
-for (const { history, state, crashes, error } of failures) {
-  const reason =
-    error instanceof Violation
-      ? `${error.checker}: ${error.message}`
-      : error instanceof Error
-        ? (error.stack ?? error.message)
-        : String(error)
-  console.error(`\n${history}, state ${state}: ${reason}`)
-  for (const crash of crashes) console.error(`  ${crash}`)
-  console.error(`  Again: npm run simulate:exhaustive -- --history ${history} --state ${state}`)
-}
+for (const failure of failures) console.error(`\n${textOfFailure(failure)}`)
 process.exitCode = failures.length === 0 ? 0 : 1

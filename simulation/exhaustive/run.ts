@@ -218,12 +218,19 @@ export class Run {
 
   // ── What must be true ──
 
-  /** Opens, and finds all that must be there; goes on with a write of its own, and flushes everything. */
+  /** Opens, finds all that must be there, and flushes it. */
   async recover(): Promise<void> {
     await this.open()
     await this.#mustRead()
+    await this.flush()
+    this.ledger.drained(this.disk, this.database, cacheNames)
+  }
+
+  /** What was recovered can be gone on with. */
+  async goOn(): Promise<void> {
     await this.write({ key: 'after', kind: 'increment' })
     await this.flush()
+    this.ledger.recovered(this.disk, this.database)
     this.ledger.drained(this.disk, this.database, cacheNames)
   }
 
