@@ -91,9 +91,7 @@ function srandmember(call: Call): string {
     const [member] = sample(members, 1, server.random)
     return member === undefined ? protocol.nil : bulk(member)
   }
-  const count = safeIntegerOf(argumentOf(call, 2))
-  if (count === undefined) throw notAnInteger()
-  return bulks(sample(members, count, server.random))
+  return bulks(sample(members, countOf(call), server.random))
 }
 
 function smove(call: Call): string {
