@@ -7,16 +7,19 @@
  * everything between itself and the line feed, as 8 hex digits, which begins with the checksum of the line before (0 for
  * the first one): a line is valid behind its predecessor only, so none can be missing, doubled or in another place.
  *
- * One append is one line, durable when it resolves. At open, a last line that a crash left half written was never
- * acknowledged and is cut. Any other damage refuses with JOURNAL_CORRUPT. A damaged line that runs to the end of the file
- * counts as half written if and only if
+ * One append is one line, durable when it resolves. Behind the last line is a *seal*, which says that this line had become
+ * durable; the next append is written over it:
  *
- * 1. the file ends before the line's length says, and not in a line feed; or
- * 2. the file ends where the length says, and one of the 512-byte sectors that the line touches is all zeros from the
- *    line's start on: the disk had the file's new size and not yet all of its content; or
- * 3. the length is not there: the file ends before it, or the first of these sectors is all zeros.
+ *     seal = a line whose text is {"sealed":[offset of the seal,checksum of the last line]}
  *
- * The first line is written before the file has its name, so it is never cut.
+ * At open, what follows the last valid line was never acknowledged and is cut, unless a seal or a valid line is found
+ * further on: with one append in flight at a time that shows that the damaged line had been durable. Any such damage
+ * refuses with JOURNAL_CORRUPT, and so does any damage to the first line, which is written before the file has its name.
+ * A line without a seal may be missing on the disk although it can be read, as after a sync that failed: then the file is
+ * written anew.
+ *
+ * What this cannot tell: damage to the last line before its seal has reached the disk, which nobody waits for, looks like an
+ * append that was never acknowledged.
  */
 
 import { crc32 } from 'node:zlib'
@@ -35,9 +38,8 @@ export interface Line {
 
 const lineFeed = 10
 const checksumDigits = 8
-/** Checksum, length, and their spaces, where the length has all the digits that a number can have. */
-const maxPrefixBytes = checksumDigits + 18
-const sectorBytes = 512
+const maxSealBytes = 80
+const sealPattern = /[0-9a-f]{8} \d+ \{"sealed":\[(\d+),(\d+)\]\}\n$/
 /** What is read or written at a time. */
 const chunkBytes = 1024 * 1024
 
@@ -95,9 +97,8 @@ export class LineLog {
     }
     const log = new LineLog(files, path, await files.open(path, 'write'))
     try {
-      await log.#scan(first, visit)
-      // Lines that a killed process had written may be in the system's memory only.
-      await log.#sync()
+      if (await log.#scan(first, visit)) await log.#sync()
+      else await log.#renew()
     } catch (error) {
       await log.close()
       throw error
@@ -129,6 +130,7 @@ export class LineLog {
     const line = { offset: this.#bytes, bytes: bytes.length, link }
     this.#bytes += bytes.length
     this.#link = checksum
+    await this.#seal()
     return line
   }
 
@@ -137,7 +139,7 @@ export class LineLog {
     const bytes = await this.#file.read(line.offset, line.bytes).catch((error: unknown) => {
       throw fileError(this.#path, error)
     })
-    const text = decodeLine(bytes.subarray(0, -1), line.link)
+    const text = decodeLine(bytes, line.link)
     if (text === undefined) throw corruptLine(this.#path, line.offset)
     return text
   }
@@ -200,6 +202,17 @@ export class LineLog {
     })
   }
 
+  /** Without a sync: it is for the next open, and where there is none that open does more. */
+  async #seal(): Promise<void> {
+    try {
+      await this.#file.write(encodeSeal(this.#bytes, this.#link), this.#bytes)
+    } catch {
+      // The line is durable all the same. The next append takes away what there is of it.
+      this.#hasRemains = true
+    }
+  }
+
+  /** Lines that a killed process had written may be in the system's memory only. */
   async #sync(): Promise<void> {
     try {
       await this.#file.sync()
@@ -209,46 +222,98 @@ export class LineLog {
     }
   }
 
-  /** Visits every line, and cuts a half written last one. */
-  async #scan(first: string, visit: (text: string, line: Line) => void): Promise<void> {
-    let rest: Uint8Array = new Uint8Array(0)
-    for (;;) {
+  /**
+   * Puts a durable file with the lines and a seal in the place of this one. On a full disk only cuts what is behind the
+   * lines, for what is pending must get to the store all the same.
+   */
+  async #renew(): Promise<void> {
+    const path = temporary(this.#path)
+    try {
+      const file = await this.#copy(path)
+      await this.#files.rename(path, this.#path)
+      const replaced = this.#file
+      this.#file = file
+      await replaced.close()
+      await this.#files.syncDirectory(directoryOf(this.#path))
+    } catch (error) {
+      if (!isDiskFull(error)) throw this.#failed(error)
+      await this.#files.remove(path)
+      await this.#file.truncate(this.#bytes)
+      await this.#sync()
+    }
+  }
+
+  /** A new, durable file with the lines of this one and a seal. */
+  async #copy(path: string): Promise<File> {
+    const file = await this.#files.open(path, 'create')
+    try {
+      for (let offset = 0; offset < this.#bytes; offset += chunkBytes) {
+        const length = Math.min(chunkBytes, this.#bytes - offset)
+        await file.write(await this.#file.read(offset, length), offset)
+      }
+      await file.write(encodeSeal(this.#bytes, this.#link), this.#bytes)
+      await file.sync()
+      return file
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+  }
+
+  /** Visits every line. True where the last one is sealed, and nothing is behind that. */
+  async #scan(first: string, visit: (text: string, line: Line) => void): Promise<boolean> {
+    let isSealed = false
+    /** Where the line at `#bytes` is damaged: what the piece that comes next may link to. */
+    let links: number[] | undefined
+    for await (const piece of this.#pieces()) {
+      if (isSealed) return false
+      const seal = decodeSeal(piece)
+      if (links !== undefined) {
+        const isValid = links.some((link) => decodeLine(piece, link) !== undefined)
+        if (isValid || seal !== undefined) throw corruptLine(this.#path, this.#bytes)
+        links = [this.#chained ? digitsIn(piece) : 0]
+        continue
+      }
+      if (seal !== undefined) {
+        isSealed = seal.start === 0 && seal.offset === this.#bytes && seal.link === this.#link
+        if (!isSealed) throw corruptLine(this.#path, this.#bytes)
+        continue
+      }
+      const link = this.#chained ? this.#link : 0
+      const text = decodeLine(piece, link)
+      if (text === undefined) {
+        if (this.#bytes === 0) throw corruptLine(this.#path, 0)
+        links = this.#chained ? [digitsIn(piece), checksumOf(piece, link)] : [0]
+        continue
+      }
+      visit(text, { offset: this.#bytes, bytes: piece.length, link })
+      if (this.#bytes === 0) this.#chained = text === first
+      this.#bytes += piece.length
+      this.#link = digitsIn(piece)
+    }
+    if (this.#bytes === 0) throw corruptLine(this.#path, 0)
+    return isSealed
+  }
+
+  /** The file in pieces that end in a line feed, but for the last one. */
+  async *#pieces(): AsyncGenerator<Buffer> {
+    let rest = Buffer.alloc(0)
+    for (let offset = 0; ;) {
       // A line longer than a chunk is read in steps that double.
-      const offset = this.#bytes + rest.length
       const chunk = await this.#file.read(offset, Math.max(chunkBytes, rest.length))
       if (chunk.length === 0) break
+      offset += chunk.length
       const bytes = Buffer.concat([rest, chunk])
       let start = 0
       let end = bytes.indexOf(lineFeed, rest.length)
       while (end !== -1) {
-        const link = this.#chained ? this.#link : 0
-        const line = { offset: this.#bytes, bytes: end + 1 - start, link }
-        const text = decodeLine(bytes.subarray(start, end), link)
-        if (text === undefined) {
-          await this.#cut(bytes.subarray(start, end + 1), line)
-          return
-        }
-        visit(text, line)
-        if (line.offset === 0) this.#chained = text === first
-        this.#bytes += line.bytes
-        const digits = bytes.toString('latin1', start, start + checksumDigits)
-        this.#link = Number.parseInt(digits, 16)
+        yield bytes.subarray(start, end + 1)
         start = end + 1
         end = bytes.indexOf(lineFeed, start)
       }
       rest = bytes.subarray(start)
     }
-    if (rest.length > 0 || this.#bytes === 0) {
-      await this.#cut(rest, { offset: this.#bytes, bytes: rest.length, link: this.#link })
-    }
-  }
-
-  async #cut(bytes: Uint8Array, line: Line): Promise<void> {
-    const isLast = (await this.#files.size(this.#path)) === line.offset + line.bytes
-    if (line.offset === 0 || !isLast || !isHalfWritten(bytes, line.offset)) {
-      throw corruptLine(this.#path, line.offset)
-    }
-    await this.#file.truncate(line.offset)
+    if (rest.length > 0) yield rest
   }
 }
 
@@ -277,49 +342,47 @@ function encodeLine(text: string, link: number): { bytes: Buffer; checksum: numb
   return { bytes, checksum }
 }
 
-/** The text of a line without its line feed, or undefined where it is damaged. */
-function decodeLine(bytes: Uint8Array, link: number): string | undefined {
-  const line = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const checked = line.subarray(checksumDigits)
-  const digits = digitsOf(crc32(checked, link))
-  if (line.toString('latin1', 0, checksumDigits) !== digits) return undefined
-  return checked.toString('utf8', checked.indexOf(' ', 1) + 1)
+/** The text of a line, or undefined where it is damaged. */
+function decodeLine(line: Uint8Array, link: number): string | undefined {
+  if (line.at(-1) !== lineFeed) return undefined
+  const bytes = Buffer.from(line.buffer, line.byteOffset, line.byteLength - 1)
+  if (bytes.toString('latin1', 0, checksumDigits) !== digitsOf(checksumOf(line, link))) {
+    return undefined
+  }
+  return bytes.toString('utf8', bytes.indexOf(' ', checksumDigits + 1) + 1)
+}
+
+/** What the checksum of a line should be. */
+function checksumOf(line: Uint8Array, link: number): number {
+  return crc32(line.subarray(checksumDigits, -1), link)
+}
+
+/** A seal holds what it links to, so it is valid by itself where the line before it is damaged. */
+function encodeSeal(offset: number, link: number): Buffer {
+  return encodeLine(`{"sealed":[${offset},${link}]}`, link).bytes
+}
+
+/** The seal at the end of a piece, with where it begins; undefined where there is none. */
+function decodeSeal(piece: Buffer): { start: number; offset: number; link: number } | undefined {
+  const found = sealPattern.exec(piece.toString('latin1', Math.max(0, piece.length - maxSealBytes)))
+  if (found === null) return undefined
+  const start = piece.length - found[0].length
+  const [offset, link] = [Number(found[1]), Number(found[2])]
+  const isWhole = link < 2 ** 32 && decodeLine(piece.subarray(start), link) !== undefined
+  return isWhole ? { start, offset, link } : undefined
+}
+
+/** The checksum that the line says it has; 0 where it says none. */
+function digitsIn(line: Buffer): number {
+  const digits = line.toString('latin1', 0, checksumDigits)
+  return /^[0-9a-f]{8}$/.test(digits) ? Number.parseInt(digits, 16) : 0
 }
 
 function digitsOf(checksum: number): string {
   return checksum.toString(16).padStart(checksumDigits, '0')
 }
 
-/** `bytes` run from the damaged line's start to the end of the file. */
-function isHalfWritten(bytes: Uint8Array, offset: number): boolean {
-  const start = Buffer.from(bytes.subarray(0, maxPrefixBytes)).toString('latin1')
-  const prefix = /^[0-9a-f]{8} (\d+) /.exec(start)
-  if (prefix === null) {
-    const isStart = /^([0-9a-f]{0,8}|[0-9a-f]{8} \d*)$/.test(start)
-    return (isStart && bytes.length < maxPrefixBytes) || isZero(bytes, 0, offset)
-  }
-  const length = prefix[0].length + Number(prefix[1]) + 1
-  if (bytes.length < length) return bytes.at(-1) !== lineFeed
-  return bytes.length === length && hasZeroSector(bytes, offset)
-}
-
-function hasZeroSector(bytes: Uint8Array, offset: number): boolean {
-  for (let start = 0; start < bytes.length; start = sectorEnd(start, offset)) {
-    if (isZero(bytes, start, offset)) return true
-  }
-  return false
-}
-
-/** Whether the line's part of the sector that `start` is in has nothing but zeros from there on. */
-function isZero(bytes: Uint8Array, start: number, offset: number): boolean {
-  return bytes.subarray(start, sectorEnd(start, offset)).every((byte) => byte === 0)
-}
-
-function sectorEnd(start: number, offset: number): number {
-  return start + sectorBytes - ((offset + start) % sectorBytes)
-}
-
-/** A new, durable file of these lines; its name is not durable yet. Leaves none behind when it throws. */
+/** A new, durable file of these lines and a seal; its name is not durable yet. Leaves none behind when it throws. */
 async function writeWhole(
   files: Files,
   path: string,
@@ -346,7 +409,8 @@ async function writeWhole(
       gatheredBytes += bytes.length
       if (gatheredBytes >= chunkBytes) await write()
     }
-    if (gatheredBytes > 0) await write()
+    gathered.push(encodeSeal(written + gatheredBytes, link))
+    await write()
     await file.sync()
     return { file, lines, link }
   } catch (error) {
