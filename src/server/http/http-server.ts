@@ -53,6 +53,11 @@ export interface Http {
 const maxHeaderBytes = 16 * 1024
 const maxHeaders = 64
 const keepAliveMs = 5_000
+/** By Node's code, where the status of what cannot be read is not 400. */
+const unreadable: ReadonlyMap<unknown, string> = new Map([
+  ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
+  ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
+])
 const requestsPerSocket = 10_000
 const maxUrlLength = 8_192
 
@@ -113,7 +118,8 @@ export async function startHttp(
   })
   node.on('clientError', (error, socket) => {
     logger.debug({ reason: reasonOf(error) }, 'a request could not be understood')
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
+    const status = unreadable.get('code' in error ? error.code : '') ?? '400 Bad Request'
+    if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`)
     else socket.destroy()
   })
   node.on('error', (error) => logger.warn({ reason: error.message }, 'the HTTP server failed'))
