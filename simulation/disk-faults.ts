@@ -54,17 +54,16 @@ function delayOf(
 }
 
 function faultOf(
-  { kind, path, length }: FileStep,
+  { kind, length }: FileStep,
   chance: Chance,
   rates: DiskFaultRates,
   fired: (fault: string) => void,
 ): Fault | undefined {
-  const name = path.includes('/journal/') ? 'journal' : 'directory'
   switch (kind) {
     case 'write':
     case 'zeroFill':
       if (chance.hits(rates.writeEio)) {
-        fired(`disk: EIO on write (${name})`)
+        fired('disk: EIO on write')
         return { code: 'EIO', partialBytes: chance.below((length ?? 0) + 1) }
       }
       if (chance.hits(rates.shortWrite)) {
@@ -78,6 +77,7 @@ function faultOf(
       return undefined
     case 'sync':
       if (!chance.hits(rates.syncFails)) return undefined
+      fired('disk: sync fails')
       fired(`disk: sync fails as on ${rates.profile}`)
       return { code: 'EIO', profile: rates.profile }
     case 'read':

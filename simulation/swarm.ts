@@ -56,6 +56,8 @@ export interface Swarm {
   readonly database: DatabaseFaultRates
   /** How long it stays away. */
   readonly downMs: number
+  /** Kinds of faults and disasters that are on. */
+  readonly active: readonly string[]
 }
 
 /** Kinds of disasters and faults that a run may be told to leave out: what a failing seed is shortened by. */
@@ -63,15 +65,19 @@ export type Without = ReadonlySet<string>
 
 export function swarmOf(seed: number, grade: Grade, without: Without = new Set()): Swarm {
   const chance = new Chance(seed).stream('swarm')
-  const on = (name: string, probability: number, value: number): number => {
-    const hit = chance.stream(name).hits(probability)
-    return hit && !without.has(name) ? value : 0
+  const active: string[] = []
+  const isOn = (name: string, hit: boolean): boolean => {
+    if (!hit || without.has(name)) return false
+    active.push(name)
+    return true
   }
+  const on = (name: string, probability: number, value: number): number =>
+    isOn(name, chance.stream(name).hits(probability)) ? value : 0
   const every = (name: string, probability: number, low: number, high: number): number => {
     const own = chance.stream(name)
     const hit = own.hits(probability)
     const mean = own.between(low, high)
-    return hit && !without.has(name) ? mean : Infinity
+    return isOn(name, hit) ? mean : Infinity
   }
   const embedded = grade === 'sqlite'
   const takeOver = embedded ? Infinity : every('take-over', 0.2, 60, 400)
@@ -85,6 +91,7 @@ export function swarmOf(seed: number, grade: Grade, without: Without = new Set()
   return {
     seed,
     grade,
+    active,
     engine: engineOptions(chance.stream('engine'), embedded, goesBack < Infinity, downMs),
     clients: 1 + chance.stream('clients').below(6),
     operations: workload(seed, chance.stream('workload')),

@@ -430,7 +430,7 @@ class World {
       case 'clockJump': {
         const years = this.#chance.stream(`jump ${this.#loop.events}`).between(-10, 10)
         this.#loop.wallOffsetMs += years * 31_557_600_000
-        return this.#count('clock jump')
+        return this.#count('clock: jump')
       }
       case 'freeze':
         return this.#freeze()
@@ -445,7 +445,8 @@ class World {
     const process = this.#process
     // Between two processes there is nobody to kill.
     if (process === undefined || process.life.ended) return
-    this.#count(this.#booting ? `${kind} during recovery` : kind)
+    this.#count(kind === 'kill' ? 'process: kill' : 'process: power loss')
+    if (this.#booting) this.#count('process: ends during recovery')
     this.#trace(`process ${process.number} ends: ${kind}`)
     process.life.end()
     const fates = randomFates(this.#chance.stream(`fates ${process.number}`))
@@ -468,6 +469,7 @@ class World {
     if (what === undefined) return
     this.#trace(`corruption: ${what}`)
     this.#count(`corruption: ${what}`)
+    this.#count('corruption: any')
     this.#intact = before
   }
 
@@ -475,7 +477,7 @@ class World {
     const process = this.#process
     const book = process?.book
     if (process === undefined || book === undefined) return
-    this.#count('restart')
+    this.#count('process: restart')
     this.#booting = true
     const chance = this.#chance.stream(`restart ${process.number}`)
     book.close({ drainTimeoutMs: chance.pick([0, 10, 1000]) }).then(
@@ -497,7 +499,7 @@ class World {
 
   #databaseDown(): void {
     if (this.#server.down) return
-    this.#count('database down')
+    this.#count('database: down')
     this.#server.down = true
     void this.#server.loseTransactions()
     const chance = this.#chance.stream(`down ${this.#loop.events}`)
@@ -512,7 +514,7 @@ class World {
     const possible = this.#snapshots.filter(({ lowest }) => lowest + 1 >= oldest)
     const chance = this.#chance.stream(`back ${this.#loop.events}`)
     if (possible.length > 0 && chance.hits(0.6) && this.#server.undecided === 0) {
-      this.#count('database goes back')
+      this.#count('database: goes back')
       void this.#server.loseTransactions()
       chance.pick(possible).back()
       // What came after it in the old time never happened.
@@ -533,7 +535,7 @@ class World {
   #diskFull(): void {
     const files = this.#process?.files
     if (files === undefined) return
-    this.#count('disk full')
+    this.#count('disk: full')
     const chance = this.#chance.stream(`full ${this.#loop.events}`)
     files.capacityBytes = files.usedBytes + chance.below(20_000)
     this.#nature.setTimer(chance.between(0, 2000), () => {
@@ -545,7 +547,7 @@ class World {
   #freeze(): void {
     const process = this.#process
     if (process === undefined || process.life.frozen) return
-    this.#count('freeze')
+    this.#count('process: freeze')
     process.life.freeze()
     const chance = this.#chance.stream(`freeze ${this.#loop.events}`)
     this.#nature.setTimer(chance.between(0, 60_000), () => process.life.thaw())
@@ -555,7 +557,7 @@ class World {
   #takeOver(): void {
     const stale = this.#process
     if (stale === undefined || stale.life.frozen || this.#booting || this.#stale) return
-    this.#count('take-over')
+    this.#count('process: take-over')
     stale.life.freeze()
     this.#disk = stale.files.fork()
     this.#boot()
@@ -580,7 +582,7 @@ class World {
   #secondProcess(): void {
     const process = this.#process
     if (process?.book === undefined || process.life.frozen) return
-    this.#count('second process')
+    this.#count('process: second one')
     const life = this.#loop.life('second process')
     const store = connect(this.#database.connect(), this.#server, life)
     openBook(

@@ -22,7 +22,7 @@ export interface Letter {
   readonly superseded?: boolean
 }
 
-/** Where reading stopped: the next line begins there, and links to the one before it. */
+/** Where reading stopped: the next line begins there, and its checksum continues the one of the line before. */
 export interface LettersEnd {
   readonly offset: number
   readonly link: number
@@ -30,7 +30,10 @@ export interface LettersEnd {
 
 export const lettersStart: LettersEnd = { offset: 0, link: 0 }
 
-/** Whole lines from `start` on, without the first line of the file, and where they end. */
+/**
+ * Valid lines from `start` on, without the first line of the file. A seal is no line: the next one takes its place, and
+ * may leave some of it behind itself.
+ */
 export function letterLinesFrom(
   bytes: Uint8Array,
   start: LettersEnd,
@@ -43,9 +46,10 @@ export function letterLinesFrom(
     if (lineEnd === -1) break
     const checked = image.subarray(offset + 8, lineEnd)
     const checksum = crc32(checked, link)
-    if (image.toString('latin1', offset, offset + 8) !== checksum.toString(16).padStart(8, '0'))
-      break
+    const digits = checksum.toString(16).padStart(8, '0')
+    if (image.toString('latin1', offset, offset + 8) !== digits) break
     const text = checked.toString('utf8', checked.indexOf(32, 1) + 1)
+    if (text.startsWith('{"sealed"')) break
     if (offset > 0) lines.push(JSON.parse(text) as LetterLine)
     offset = lineEnd + 1
     link = checksum
