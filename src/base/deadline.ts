@@ -6,7 +6,7 @@
 
 import { assert } from './assert.ts'
 import type { Clock, Timer } from './clock.ts'
-import { DaybookError } from './errors.ts'
+import { DaybookError, isDaybookError } from './errors.ts'
 
 export interface WaitLimits {
   readonly clock: Clock
@@ -68,7 +68,7 @@ export async function withSignal<T>(
   const abort = new AbortController()
   const onAbort = (): void => abort.abort(signal?.reason)
   const timer = clock.setTimer(timeoutMs, () =>
-    abort.abort(new DOMException(`It took longer than ${timeoutMs} ms.`, 'TimeoutError')),
+    abort.abort(new DaybookError('TIMEOUT', `It took longer than ${timeoutMs} ms.`)),
   )
   signal?.addEventListener('abort', onAbort)
   if (signal?.aborted === true) onAbort()
@@ -80,12 +80,13 @@ export async function withSignal<T>(
   }
 }
 
-/** What every wait throws when its signal is aborted. */
+/** What every wait throws when its signal is aborted; where a deadline of ours has done that, the deadline's error. */
 export function abortedError(
   what: string,
   reason: unknown,
   details: Readonly<Record<string, unknown>> = {},
 ): DaybookError {
+  if (isDaybookError(reason, 'TIMEOUT')) return reason
   return new DaybookError('ABORTED', `${what} was aborted.`, { cause: reason, details })
 }
 

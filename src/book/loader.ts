@@ -209,7 +209,10 @@ export class Loader {
   async #fromStore(loads: Load[]): Promise<Load[]> {
     const { clock, store, journal, loadTimeoutMs } = this.#parts
     const abort = new AbortController()
-    const timer = clock.setTimer(loadTimeoutMs, () => abort.abort())
+    const what = `Loading from ${this.#schema.table}`
+    const timer = clock.setTimer(loadTimeoutMs, () =>
+      abort.abort(new DaybookError('TIMEOUT', `${what} took longer than ${loadTimeoutMs} ms.`)),
+    )
     const startedAt = clock.now()
     this.loads++
     try {
@@ -217,11 +220,7 @@ export class Loader {
       const rebuilds = loads.map((load) => load.lane.rebuilds)
       for (const load of loads) load.stale = false
       const loading = store.load(this.#schema, this.#cache, keys, { signal: abort.signal })
-      const { rows, positions } = await waitFor(loading, {
-        clock,
-        timeoutMs: loadTimeoutMs,
-        what: `Loading from ${this.#schema.table}`,
-      })
+      const { rows, positions } = await waitFor(loading, { clock, timeoutMs: loadTimeoutMs, what })
       diagnostics.load.publish(() => ({
         cache: this.#cache,
         keys: keys.length,

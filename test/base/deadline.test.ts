@@ -95,7 +95,7 @@ function untilAborted(signal: AbortSignal): Promise<never> {
 test('the signal that work is given is aborted at the deadline, with a reason that says so', async () => {
   const clock = new ManualClock()
   const working = withSignal({ clock, timeoutMs: 100 }, untilAborted)
-  const outcome = expect(working).rejects.toMatchObject({ name: 'TimeoutError' })
+  const outcome = expect(working).rejects.toMatchObject({ code: 'TIMEOUT' })
   await clock.advance(100)
   await outcome
   expect(clock.armed).toBe(0)
@@ -111,6 +111,17 @@ test('the signal that work is given is aborted with the caller’s, also one tha
   await expect(withSignal(limits, untilAborted)).rejects.toThrow('enough')
   expect(clock.armed).toBe(0)
   expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0)
+})
+
+test('what was aborted for a deadline of ours is not the caller’s doing', async () => {
+  const clock = new ManualClock()
+  const working = withSignal({ clock, timeoutMs: 100 }, (signal) =>
+    waitFor(new Promise(() => undefined), { clock, signal, what: 'A call' }),
+  )
+  const outcome = expect(working).rejects.toMatchObject({ code: 'TIMEOUT' })
+  await clock.advance(100)
+  await outcome
+  expect(clock.armed).toBe(0)
 })
 
 test('work that ends in time leaves no timer and no listener behind', async () => {

@@ -10,10 +10,12 @@ import { systemClock } from '../../src/base/clock.ts'
 import { openDaybook, type Daybook, type EventMap, type EventName } from '../../src/index.ts'
 import { postgres } from '../../src/store/postgres/index.ts'
 import {
+  administer,
   postgresUnavailable,
   startPostgres,
   type PostgresServer,
 } from '../support/postgres-server.ts'
+import { startProxy } from '../support/tcp-proxy.ts'
 import { fastClock } from './fast-clock.ts'
 import { Ledger } from './ledger.ts'
 import { LedgerBook } from './ledger-book.ts'
@@ -151,6 +153,26 @@ describe.skipIf(unavailable !== undefined)(
       expect(said).toEqual(['storeDown', 'storeUp'])
       expect(ledger.acknowledged.size).toBe(next)
       await ledger.compare(database.rows)
+    })
+
+    test('does not answer: a read ends with TIMEOUT, and the next one has the row', async () => {
+      database = await postgresTables(server)
+      await administer(server.url, `insert into notes values ('c1:1', 'c1')`)
+      const proxy = await startProxy(server.port)
+      await using book = await openDaybook({
+        directory: temporaryDirectory(),
+        store: postgres({ url: server.urlOf({ port: proxy.port }) }),
+        loadTimeoutMs: 2_000,
+        control: false,
+      })
+      const { notes } = new LedgerBook(book)
+      await notes.ready()
+      proxy.stall()
+      await expect(notes.get('c1:1')).rejects.toMatchObject({ code: 'TIMEOUT' })
+      proxy.resume()
+      expect(await notes.get('c1:1')).toEqual({ counter: 'c1' })
+      await book.close()
+      await proxy.close()
     })
 
     test('is away when a book is closed and when it opens: what is pending waits for it', async () => {
