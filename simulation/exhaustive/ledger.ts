@@ -292,8 +292,8 @@ function lettersIn(bytes: Uint8Array): {
   return { letters: [...letters.values()], live: [...live.values()], settled }
 }
 
-function isPoison({ fields }: JournalRecord): boolean {
-  return String(fields['name'] ?? '').startsWith(poison)
+function isPoison({ fields: { name } }: JournalRecord): boolean {
+  return typeof name === 'string' && name.startsWith(poison)
 }
 
 function placeOf({ cache, key }: { readonly cache: string; readonly key: string }): string {

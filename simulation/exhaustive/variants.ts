@@ -70,24 +70,14 @@ function spans(
 }
 
 function writeFate(fate: Fate): WriteFate {
-  switch (fate) {
-    case 'kept':
-    case 'dropped':
-    case 'garbled':
-      return fate
-    case 'mixed':
-      return {
-        sectorBytes: 512,
-        sector: (index) => (['kept', 'dropped', 'garbled'] as const)[index % 3] ?? 'kept',
-      }
-    default: {
-      const headFate = fate.startsWith('head') ? 'kept' : 'dropped'
-      const tailFate = headFate === 'kept' ? 'dropped' : 'kept'
-      return {
-        sectorBytes: fate.endsWith('512') ? 512 : 4096,
-        sector: (index) => (index === 0 ? headFate : tailFate),
-      }
-    }
+  if (fate === 'kept' || fate === 'dropped' || fate === 'garbled') return fate
+  const mixed = ['kept', 'dropped', 'garbled'] as const
+  return {
+    sectorBytes: fate.endsWith('4096') ? 4096 : 512,
+    sector: (index) => {
+      if (fate === 'mixed') return mixed[index % 3] ?? 'kept'
+      return fate.startsWith('head') === (index === 0) ? 'kept' : 'dropped'
+    },
   }
 }
 

@@ -55,8 +55,9 @@ export class FakeDisk implements Files {
   /** Makes a durable file. */
   put(path: string, bytes: Uint8Array): void {
     const inode = new Inode()
-    inode.bytes = bytes.slice()
-    inode.durable = bytes.slice()
+    // Not `slice`: a Buffer's shares its bytes.
+    inode.bytes = new Uint8Array(bytes)
+    inode.durable = new Uint8Array(bytes)
     this.#names.set(path, inode)
     this.#durableNames.set(path, inode)
   }
@@ -139,10 +140,9 @@ export class FakeDisk implements Files {
 
   #file(path: string, inode: Inode): File {
     const write = (bytes: Uint8Array, offset: number): void => {
-      const grown = new Uint8Array(Math.max(inode.bytes.length, offset + bytes.length))
-      grown.set(inode.bytes)
-      grown.set(bytes, offset)
-      inode.bytes = grown
+      const end = offset + bytes.length
+      if (end > inode.bytes.length) inode.bytes = grown(inode.bytes, end)
+      inode.bytes.set(bytes, offset)
     }
     /** A crash or a full disk in the middle of a write leaves half of it. */
     const partly = (operation: Operation, bytes: Uint8Array, offset: number): void => {
@@ -183,4 +183,12 @@ export class FakeDisk implements Files {
       },
     }
   }
+}
+
+/** With zeros at the end, and with room behind it, so that appending does not copy the file each time. */
+function grown(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  if (bytes.buffer.byteLength >= length) return new Uint8Array(bytes.buffer, 0, length)
+  const buffer = new ArrayBuffer(2 * length)
+  new Uint8Array(buffer).set(bytes)
+  return new Uint8Array(buffer, 0, length)
 }
