@@ -706,7 +706,8 @@ class World {
     if (kind === 'sync' && path.endsWith('.wal')) {
       // A recovery makes what it finds durable: that is read at its end.
       if (!this.#unread || this.#process?.book !== undefined) this.#oracle.segmentSynced(path)
-    } else if (kind === 'sync' && path === letterFile) {
+    } else if (kind === 'sync' && path.startsWith(letterFile)) {
+      // A file that was put in the place of another one keeps the name that it was opened by.
       this.#oracle.lettersSynced(this.#unreadLetters)
       this.#unreadLetters = false
     } else if (kind === 'rename' && path.startsWith(letterFile)) this.#oracle.lettersSynced(true)
