@@ -45,10 +45,6 @@ export class Group implements Commit {
     this.#reject(error)
   }
 
-  get firstPosition(): Position {
-    return this.entries[0]?.position ?? 0
-  }
-
   get lastPosition(): Position {
     return this.entries.at(-1)?.position ?? 0
   }

@@ -177,3 +177,60 @@ describe('verify and repair', () => {
     expect((await files.list(directory)).sort()).toEqual([...new Set([...names, 'lock'])].sort())
   })
 })
+
+describe('a segment that does not belong where it is, with right checksums, is refused', () => {
+  async function second(): Promise<[MemoryFiles, string, Buffer]> {
+    const [files] = await closedJournal(2)
+    const names = (await files.list(directory)).filter((name) => name.endsWith('.wal')).sort()
+    const path = `${directory}/${names[1]}`
+    return [files, path, Buffer.from(files.contentOf(path))]
+  }
+
+  test('a second one with the same number', async () => {
+    const [files, path, bytes] = await second()
+    // Another segment id, in the header and in the name.
+    bytes.fill(0x11, 40, 56)
+    const twin = `${path.slice(0, -'.wal'.length - 32)}${'11'.repeat(16)}.wal`
+    files.place(twin, bytes)
+    forgeSegment(files, twin, 56, 2)
+    await expect(new JournalFixture(files).open()).rejects.toMatchObject({
+      code: 'JOURNAL_CORRUPT',
+      details: { offset: 0, reason: 'it is a second segment number 2' },
+    })
+  })
+
+  test.each([
+    ['another predecessor', 96, 7],
+    ['other lanes', 20, 2],
+    ['an end of its predecessor beyond that one', 88, u32],
+  ])('one that names %s', async (_name, at, value) => {
+    const [files, path] = await second()
+    forgeSegment(files, path, at, value)
+    await expect(new JournalFixture(files).open()).rejects.toMatchObject({
+      code: 'JOURNAL_CORRUPT',
+      details: {
+        file: path,
+        offset: 0,
+        reason: expect.stringContaining('it does not follow') as string,
+      },
+    })
+  })
+
+  test('a batch whose body would end beyond its segment is torn, and never read', async () => {
+    const [files, path] = await closedJournal()
+    changed(files, path, (bytes) => bytes.fill(0, 3 * pageBytes))
+    changed(files, path, (bytes) => {
+      const header = bytes.subarray(2 * pageBytes, 2 * pageBytes + batchHeaderBytes)
+      header.writeUInt32LE(1 << 19, 68)
+      header.writeUInt32LE(crc32(header.subarray(8)), 4)
+    })
+    files.plan = ({ kind, length = 0 }) => {
+      expect(kind === 'read' && length > 1 << 20).toBe(false)
+      return undefined
+    }
+    const journal = await new JournalFixture(files).open()
+    expect([...(await keysOf(journal)).values()]).toEqual(['a', 'b'])
+    expect(journal.cut).toMatchObject({ offset: 2 * pageBytes })
+    await journal.close()
+  })
+})
