@@ -131,6 +131,7 @@ export function deadLettersPage({ live, caches, query }) {
     const merged = { ...filter, ...changes }
     filter = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== ''))
     selected.clear()
+    showFilter()
     void load(false).catch(complain)
   }
 
@@ -207,10 +208,14 @@ export function deadLettersPage({ live, caches, query }) {
     return button
   }
 
-  function show() {
+  /** Only when the filter changes: what someone is typing stays when new letters come. */
+  function showFilter() {
     text.value = filter['text'] ?? ''
     cache.value = filter['cache'] ?? ''
     reason.value = filter['reason'] ?? ''
+  }
+
+  function show() {
     const list = [...letters.values()]
     fill(
       rows,
@@ -400,9 +405,11 @@ export function deadLettersPage({ live, caches, query }) {
     void reload().catch(() => undefined)
   }
   live.addEventListener('figures', follow)
+  showFilter()
 
   void (async () => {
     for (const name of await caches()) cache.append(h('option', { value: name }, name))
+    cache.value = filter['cache'] ?? ''
     await reload()
   })().catch(complain)
   return { element, close: () => live.removeEventListener('figures', follow) }

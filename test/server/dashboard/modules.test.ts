@@ -1,0 +1,59 @@
+/** The dashboard's modules are plain JavaScript: the compiler checks them by their JSDoc types. */
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import ts from 'typescript'
+import { expect, it } from 'vitest'
+
+const folder = join(import.meta.dirname, '../../../src/server/dashboard')
+const files = readdirSync(folder).filter((name) => name.endsWith('.js'))
+
+it('compile without an error', () => {
+  const config = ts.getParsedCommandLineOfConfigFile(join(folder, 'tsconfig.json'), undefined, {
+    ...ts.sys,
+    onUnRecoverableConfigFileDiagnostic: (diagnostic) => {
+      throw new Error(ts.flattenDiagnosticMessageText(diagnostic.messageText, '\n'))
+    },
+  })
+  expect(config?.fileNames.length).toBe(files.length)
+  const program = ts.createProgram(config?.fileNames ?? [], config?.options ?? {})
+  const problems = ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {
+    const line = file?.getLineAndCharacterOfPosition(start ?? 0).line ?? 0
+    return `${file?.fileName}:${line + 1} ${ts.flattenDiagnosticMessageText(messageText, '\n')}`
+  })
+  expect(problems).toEqual([])
+})
+
+it('never make markup of text, and load nothing from elsewhere', () => {
+  for (const name of readdirSync(folder)) {
+    const text = readFileSync(join(folder, name), 'utf8')
+    expect([
+      name,
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(/.test(text),
+    ]).toEqual([name, false])
+    const urls = text.match(/https?:\/\/[^\s'"`)]+/g) ?? []
+    expect([name, urls.filter((url) => url !== 'http://www.w3.org/2000/svg')]).toEqual([name, []])
+  }
+})
+
+it('have no style or script inline, which the policy forbids', () => {
+  const html = readFileSync(join(folder, 'index.html'), 'utf8')
+  expect(html).not.toMatch(/\sstyle=|<style|\son\w+=|<script(?![^>]*\ssrc=)/)
+})
+
+it('give axes round ends', async () => {
+  const { niceCeiling } = (await import(join(folder, 'charts.js'))) as {
+    niceCeiling(this: void, value: number): number
+  }
+  for (const [value, ceiling] of [
+    [0, 1],
+    [0.3, 0.5],
+    [1, 1],
+    [1.1, 2],
+    [2.2, 2.5],
+    [4_999, 5_000],
+    [5_001, 10_000],
+  ] as const) {
+    expect(niceCeiling(value)).toBeCloseTo(ceiling, 10)
+  }
+})
