@@ -427,6 +427,8 @@ export class Oracle {
     const checkpoints = [...this.#model.checkpoints]
     return () => {
       this.#goneBack++
+      // It has forgotten who claimed it since. No stale process is alive in such a world.
+      this.#maxEpoch = 0
       this.#model.rows.clear()
       for (const [place, row] of rows) this.#model.rows.set(place, row)
       this.#model.checkpoints.splice(0, this.#lanes, ...checkpoints)
