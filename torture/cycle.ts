@@ -3,7 +3,7 @@
  * strikes, which has to bring everything home. The oracle has the last word.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DaybookOptions } from '../src/index.ts'
@@ -59,7 +59,11 @@ export async function runCycle(
     await cycle.cleanUp()
   }
   const violated = cycle.violations.length > 0
-  if (!violated) rmSync(directory, { recursive: true, force: true })
+  if (violated) {
+    for (const [name, text] of cycle.oracle.texts) {
+      writeFileSync(join(directory, `${name}.log`), text)
+    }
+  } else rmSync(directory, { recursive: true, force: true })
   const { acknowledged, indeterminate } = cycle.oracle
   return {
     ...strike,
@@ -290,7 +294,7 @@ export class Cycle {
         retainBytes: this.pick([0, 0, 256 << 10]),
       },
       pressure: { memoryBytes: this.pick([2 << 10, 8 << 10, 64 << 10, 16 << 20]) },
-      loadTimeoutMs: 400,
+      loadTimeoutMs: 2_500,
       openTimeoutMs: 20_000,
       drainTimeoutMs: 10_000,
       postgres,

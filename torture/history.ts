@@ -1,6 +1,6 @@
 /** What one process has reported of its operations and reads, in order. Nothing in it depends on when it was heard. */
 
-import type { Place, Report } from './reports.ts'
+import { lineOf, type Place, type Report } from './reports.ts'
 import type { Account } from './workload.ts'
 
 export type Outcome =
@@ -27,7 +27,12 @@ export class History {
   readonly #begun = new Map<number, { readonly key: string; readonly at: number }>()
   readonly reads: Read[] = []
   readonly failedReads: string[] = []
-  #length = 0
+  readonly #lines: string[] = []
+
+  /** As it was reported, for people. */
+  get text(): string {
+    return this.#lines.join('')
+  }
 
   /** In the order of the calls. */
   get called(): Iterable<Called> {
@@ -40,7 +45,7 @@ export class History {
 
   /** Throws where the process says what makes no sense. */
   add(report: Report): void {
-    const at = ++this.#length
+    const at = this.#lines.push(lineOf(report))
     switch (report.kind) {
       case 'intent':
         this.#called.set(report.number, {

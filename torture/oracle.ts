@@ -90,6 +90,14 @@ export class Oracle {
     this.#snapshots.push(snapshot)
   }
 
+  /** By name. */
+  get texts(): [name: string, text: string][] {
+    return [
+      ...this.#histories.map(({ text }, index) => named('process', index, text)),
+      ...this.#strayed.map(({ text }, index) => named('stale', index, text)),
+    ]
+  }
+
   get acknowledged(): number {
     return this.#count('acknowledged')
   }
@@ -300,6 +308,10 @@ export class Oracle {
       this.#blame('wrong row', `${key} was ${textOf(row)} after a crash, not ${textOf(account)}`)
     }
   }
+}
+
+function named(what: string, index: number, text: string): [string, string] {
+  return [`${what}-${index + 1}`, text]
 }
 
 /** What an account can be at the end of a process, given what it was at its beginning. */

@@ -59,7 +59,10 @@ const inFlight = 16
 const finalCodes: readonly string[] = ['CLOSED', 'FENCED', 'JOURNAL_FAILED']
 const refusals: readonly string[] = ['JOURNAL_FULL', 'OVERLOADED', 'CLOSED']
 /** The methods that read first fail with these before they have written. */
-const refusalsToRead: readonly string[] = [...refusals, 'STORE_UNAVAILABLE', 'STORE_CONFLICT']
+const refusalsToRead: readonly string[] = [
+  ...refusals,
+  ...['STORE_UNAVAILABLE', 'STORE_CONFLICT', 'TIMEOUT'],
+]
 
 const {
   seed,
@@ -266,7 +269,12 @@ async function open(): Promise<void> {
     })
   }
   workload = new Workload(book)
-  await workload.ready()
+  try {
+    await workload.ready()
+  } catch (error) {
+    await book.close({ drainTimeoutMs: 0 })
+    throw error
+  }
   process.on('SIGTERM', () => {
     void book.close().then((closed) => leave({ closed } satisfies WriterSaid))
   })

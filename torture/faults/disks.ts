@@ -9,7 +9,7 @@ import type { Cycle } from '../cycle.ts'
 import type { Fault, Strike } from '../fault.ts'
 import { within, type WriterProcess } from '../writer-process.ts'
 
-const writes = 600
+const writes = 400
 /** A book does not open on a disk that fails. Never would it say that the journal is damaged. */
 const openFailures: readonly string[] = [
   ...['DIRECTORY_UNUSABLE', 'JOURNAL_FAILED', 'JOURNAL_FULL'],
@@ -23,7 +23,7 @@ export const syncError: Fault = {
   needs: 'strace',
   run(cycle) {
     const call = cycle.pick(['fdatasync', 'fdatasync', 'fsync'])
-    const at = cycle.between(1, call === 'fsync' ? 8 : 25)
+    const at = cycle.between(1, call === 'fsync' ? 6 : 15)
     return fail(cycle, { call, effect: 'EIO', when: `${at}${cycle.pick(['', '+'])}` })
   },
 }
@@ -34,7 +34,7 @@ export const writeError: Fault = {
   stores: ['sqlite', 'postgres'],
   needs: 'strace',
   run(cycle) {
-    const when = `${cycle.between(1, 30)}${cycle.pick(['', '+'])}`
+    const when = `${cycle.between(1, 20)}${cycle.pick(['', '+'])}`
     return fail(cycle, { call: 'pwrite64', effect: 'EIO', when })
   },
 }
@@ -45,7 +45,7 @@ export const noSpace: Fault = {
   stores: ['sqlite', 'postgres'],
   needs: 'strace',
   run(cycle) {
-    const from = cycle.between(1, 30)
+    const from = cycle.between(1, 20)
     const when = `${from}..${from + cycle.between(0, 5)}`
     return fail(cycle, { call: 'pwrite64', effect: 'ENOSPC', when })
   },

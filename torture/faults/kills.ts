@@ -11,7 +11,7 @@ import { within, type WriterProcess } from '../writer-process.ts'
 
 /** Which call of a step a process that opens and writes is sure to come to. */
 const steps = {
-  writeDurably: 50,
+  writeDurably: 40,
   open: 8,
   zeroFill: 6,
   sync: 6,
@@ -22,8 +22,8 @@ const steps = {
 } as const satisfies Partial<Record<NonNullable<Death['of']>[number], number>>
 
 const calls = {
-  fdatasync: 30,
-  pwrite64: 50,
+  fdatasync: 20,
+  pwrite64: 30,
   fsync: 8,
   rename: 5,
   unlink: 2,
@@ -34,10 +34,10 @@ const writes = 3_000
 
 export const kill: Fault = {
   name: 'kill',
-  about: 'SIGKILL at a random moment, up to three times in a row',
+  about: 'SIGKILL at a random moment, once or twice',
   stores: ['sqlite', 'postgres'],
   async run(cycle) {
-    const rounds = cycle.between(1, 3)
+    const rounds = cycle.between(1, 2)
     let kills = 0
     for (let round = 0; round < rounds; round++) {
       cycle.phase(`kill ${round + 1} of ${rounds}`)
@@ -45,7 +45,7 @@ export const kill: Fault = {
       if (cycle.chance(0.25)) await delay(cycle.between(20, 400))
       else if (await cycle.openedOrKilled(writer)) {
         void cycle.write(writer)
-        await writer.whenAcknowledged(cycle.between(1, 400))
+        await writer.whenAcknowledged(cycle.between(1, 250))
       }
       const { signal } = await within('Killing', writer.kill())
       if (signal === 'SIGKILL') kills++
@@ -97,7 +97,7 @@ export const killRecovery: Fault = {
     const flush = { delayMs: 60_000 }
     const first = await cycle.open({
       flush,
-      death: { of: ['writeDurably'], at: cycle.between(5, 60), when: 'half' },
+      death: { of: ['writeDurably'], at: cycle.between(5, 40), when: 'half' },
     })
     await writeUntilDead(cycle, first)
     await within('Killing', first.kill())

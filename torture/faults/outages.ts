@@ -39,21 +39,26 @@ export const serverKill: Fault = {
     cycle.phase(point)
     const { server } = cycle.postgres
     const writer = await cycle.open()
-    const writing = cycle.write(writer, point === 'server' ? 500 : undefined)
-    await writer.whenAcknowledged(cycle.between(1, 250))
-    await within('Killing', server.kill())
+    void cycle.write(writer)
+    await writer.whenAcknowledged(cycle.between(1, 150))
+    let down = true
+    const start = async (): Promise<void> => {
+      if (down) await server.start()
+      down = false
+    }
+    cycle.onCleanUp(start)
+    await server.kill()
     await writer.whenSaid('storeDown')
     const fired = writer.events.includes('storeDown')
     if (point === 'server') {
       await expectAcknowledgements(cycle, writer, 20)
-      await within('Starting', server.start())
+      await start()
       await writer.whenSaid('storeUp')
-      await within('Writing', writing)
       await within('Draining', writer.order({ do: 'flush' }))
       await within('Killing', writer.kill())
     } else {
       await within('Killing', writer.kill())
-      await within('Starting', server.start())
+      await start()
     }
     await cycle.look()
     return { fired, point }

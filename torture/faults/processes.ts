@@ -21,7 +21,7 @@ export const takeOver: Fault = {
       cycle.phase(`stop ${round + 1} of ${rounds}`)
       const writer = await cycle.open({ directory })
       void cycle.write(writer)
-      await writer.whenAcknowledged(cycle.between(20, 300))
+      await writer.whenAcknowledged(cycle.between(20, 200))
       await stopOutsideTransaction(cycle, writer)
       // The directory itself is still its own.
       if (round === 0) await expectLocked(cycle, directory)
