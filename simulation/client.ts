@@ -21,7 +21,6 @@ export interface ClientContext {
   readonly oracle: Oracle
   /** The book is the one that the world goes on with: what others are told is nobody's business. */
   readonly current: () => boolean
-  readonly checkpoint: (lane: number) => number
   readonly receipts: Receipt[]
   readonly fired: (state: string) => void
   /** What pending batches may take in memory at most. */
@@ -78,8 +77,9 @@ function judge({ id, kind }: Operation, error: DaybookError, { oracle }: ClientC
       `${kind} ${id} failed with ${error.code}: ${error.message}`,
     )
   }
-  if (error.details['outcome'] === 'pending') oracle.acknowledged(id, undefined)
-  else if (certain.has(error.code)) oracle.failed(id)
+  const { outcome } = error.details
+  if (outcome === 'pending' || outcome === 'dead-lettered') oracle.acknowledged(id, undefined)
+  else if (outcome === 'failed' || certain.has(error.code)) oracle.failed(id)
 }
 
 /** Nothing was accepted: the write will never be seen. */
@@ -291,21 +291,21 @@ function tell(id: number, receipts: readonly Receipt[], context: ClientContext):
   context.receipts.push(...receipts.slice(0, 1))
 }
 
-function mustBeApplied(receipts: readonly Receipt[], { checkpoint }: ClientContext): void {
+function mustBeApplied(receipts: readonly Receipt[], { oracle }: ClientContext): void {
   for (const { lane, position, key } of receipts) {
-    if (position <= checkpoint(lane)) continue
+    if (position <= oracle.reached(lane)) continue
     throw new Violation(
       'acknowledged at the level that was asked for',
-      `position ${position} (${key}) is said to be in the store, which stands at ${checkpoint(lane)}`,
+      `position ${position} (${key}) is said to be in the store, which came to ${oracle.reached(lane)}`,
     )
   }
 }
 
-function mustBeFlushed(durable: number, { oracle, checkpoint }: ClientContext): void {
+function mustBeFlushed(durable: number, { oracle }: ClientContext): void {
   for (const lane of oracle.lanesBehind(durable)) {
     throw new Violation(
       'acknowledged at the level that was asked for',
-      `flush() resolved with lane ${lane} at ${checkpoint(lane)}, and ${durable} was durable before`,
+      `flush() resolved with lane ${lane} at ${oracle.reached(lane)}, and ${durable} was durable before`,
     )
   }
 }

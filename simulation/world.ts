@@ -344,7 +344,6 @@ class World {
       caches,
       oracle: this.#oracle,
       current: () => this.#process === process,
-      checkpoint: (lane) => this.#database.checkpoint(this.#journalId, lane),
       receipts: [],
       fired: (state) => this.#count(state),
       memoryBudgetBytes: engine.memoryBytes + engine.lanes * 3 * batchBytes,

@@ -81,6 +81,8 @@ export class Oracle {
   /** Settled letters, so that the way of each can be told. */
   readonly #discarded = new Set<string>()
   readonly #model: Model
+  /** The furthest that each lane has ever been in the database. */
+  readonly #reached: number[] = []
   readonly #ends = new Map<string, number>()
   #lettersEnd = lettersStart
   #maxEpoch = 0
@@ -418,6 +420,7 @@ export class Oracle {
       touched.add(placeOf(record))
     }
     this.#model.checkpoints[lane] = position
+    this.#reached[lane] = Math.max(this.#reached[lane] ?? 0, position)
     for (const place of touched) this.#compare(place, `after lane ${lane} came to ${position}`)
   }
 
@@ -447,11 +450,16 @@ export class Oracle {
     }
   }
 
-  /** Lanes whose mutations up to `position` are not all in the database. */
+  /** How far the lane has been in the database; it may have gone back since. */
+  reached(lane: number): number {
+    return this.#reached[lane] ?? 0
+  }
+
+  /** Lanes whose mutations up to `position` have not all been in the database. */
   lanesBehind(position: number): number[] {
     return this.#ofLane.flatMap((positions, lane) => {
       const last = positions.findLast((one) => one <= position) ?? 0
-      return last > this.#witness.checkpoint(lane) ? [lane] : []
+      return last > this.reached(lane) ? [lane] : []
     })
   }
 
