@@ -47,7 +47,8 @@ export async function takeOrders<Order>(
 }
 
 function tell(message: Heard<unknown>): void {
-  process.send?.(message)
+  // After the last word there is nobody to tell.
+  if (process.connected) process.send?.(message)
 }
 
 function tellAndLeave(message: Heard<unknown>): void {
