@@ -1,12 +1,14 @@
 /** `daybook serve --check`: what the configuration means for the real database, without serving anything. */
 
 import type { Clock } from '../base/clock.ts'
+import { DaybookError, isDaybookError } from '../base/errors.ts'
 import { storeFromUrl } from '../store/store-url.ts'
 import type { ServerConfig } from '../server/config.ts'
 import type { TableSchema } from '../store/schema.ts'
+import type { Store } from '../store/store.ts'
 import { table, type Terminal } from './terminal.ts'
 
-/** Throws what would stand in the way of serving. Only looks at tables: no lane is claimed, nothing is written. */
+/** Throws what would stand in the way of serving. No lane is claimed, and no row is written. */
 export async function checkLines(
   config: ServerConfig,
   { clock }: { readonly clock: Clock },
@@ -16,6 +18,8 @@ export async function checkLines(
   const abort = new AbortController()
   const timer = clock.setTimer(config.book.openTimeoutMs ?? 30_000, () => abort.abort())
   try {
+    // Of no lane: it connects and makes Daybook's own tables where they are missing, and claims nothing.
+    await store.open({ journal: 'check', lanes: 0, epoch: 0 }, { signal: abort.signal })
     const lines: string[] = []
     for (const [name, { options, rowExpiry }] of config.caches) {
       const schema = await store.describe(
@@ -37,10 +41,25 @@ export async function checkLines(
     }
     lines.push('The configuration is good.')
     return lines
+  } catch (error) {
+    throw errorOf(store, error)
   } finally {
     timer.cancel()
     await store.close()
   }
+}
+
+/** What a driver throws may have the whole connection in it; what the store makes of it has not. */
+function errorOf(store: Store, error: unknown): unknown {
+  if (isDaybookError(error)) return error
+  const { code, message } = store.classify(error)
+  return new DaybookError(
+    'STORE_UNAVAILABLE',
+    `The database cannot be used: ${message} (${code}).`,
+    {
+      hint: 'Check that it runs, and the URL of the store.',
+    },
+  )
 }
 
 function cacheLines(

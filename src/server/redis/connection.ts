@@ -172,15 +172,10 @@ export class Connection {
     if (this.#running) return
     this.#running = true
     try {
-      while (!this.#isWaiting() && !this.session.closing) {
-        const request = this.#ahead.length > 0 ? this.#ahead.shift() : undefined
-        if (request !== undefined) this.#execute(request.args, request.plain)
-        else if (this.#broken !== undefined) throw this.#broken
-        else {
-          const args = this.#parser.next()
-          if (args === undefined) break
-          this.#execute(args, this.#parser.plain)
-        }
+      // What is written may leave at once, and then there is room for more replies.
+      while (this.#runSome()) {
+        this.#flush()
+        if (this.#isWaiting()) break
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
@@ -191,6 +186,22 @@ export class Connection {
     }
     if (this.#ended && !this.#isWaiting()) this.session.closing = true
     this.#flush()
+  }
+
+  /** True where it stopped although there may be more requests. */
+  #runSome(): boolean {
+    while (!this.session.closing) {
+      if (this.#isWaiting()) return true
+      const request = this.#ahead.length > 0 ? this.#ahead.shift() : undefined
+      if (request !== undefined) this.#execute(request.args, request.plain)
+      else if (this.#broken !== undefined) throw this.#broken
+      else {
+        const args = this.#parser.next()
+        if (args === undefined) return false
+        this.#execute(args, this.#parser.plain)
+      }
+    }
+    return false
   }
 
   /** Answers, queues for EXEC, or stalls. */
@@ -234,6 +245,7 @@ export class Connection {
 
   #refuse(error: unknown): void {
     if (error instanceof ForeignProtocol) {
+      this.session.closing = true
       this.destroy()
       return
     }
@@ -489,8 +501,9 @@ export class Connection {
 
   #flush(): void {
     const socket = this.#socket
+    if (socket.destroyed) return
     const ready = this.#replies.take()
-    if (ready !== '' && !socket.destroyed) {
+    if (ready !== '') {
       this.#server.stats.outputBytes += ready.length
       if (!socket.write(ready, 'latin1')) this.#unreadSince ??= this.#server.clock.now()
     }

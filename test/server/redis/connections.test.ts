@@ -1,0 +1,258 @@
+/** Connections: pipelines, limits, and everything that a client can do wrong. */
+
+import { connect, type Socket } from 'node:net'
+import { describe, expect, test } from 'vitest'
+import { RawClient, requestOf, served } from './redis-fixture.ts'
+
+const errorEnd = (reason: string): string => `-ERR Protocol error: ${reason}\r\n`
+
+describe('a pipeline', () => {
+  test('is answered in its order, whatever has to be loaded meanwhile', async () => {
+    const { book, client } = await served()
+    const redis = await client()
+    for (let n = 0; n < 50; n++) await redis.call('SET', `cold:${n}`, n)
+    await book.flush()
+    for (let n = 0; n < 50; n++) await book.cache('redis').invalidate(`cold:${n}`)
+    const before = book.stats().cache.loads
+    const expected: unknown[] = []
+    for (let n = 0; n < 50; n++) {
+      redis.send('GET', `cold:${n}`)
+      redis.send('SET', `warm:${n}`, n)
+      redis.send('INCR', `cold:${n}`)
+      redis.send('PING')
+      expected.push(String(n), 'OK', n + 1, 'PONG')
+    }
+    const replies: unknown[] = []
+    while (replies.length < expected.length) replies.push(await redis.reply())
+    expect(replies).toEqual(expected)
+    // What the commands behind a cold one need is loaded together.
+    expect(book.stats().cache.loads - before).toBeLessThan(20)
+  })
+
+  test('shares group commits', async () => {
+    const { book, client } = await served()
+    const redis = await client()
+    await redis.call('PING')
+    const before = book.stats().journal.commits
+    redis.write(Array.from({ length: 500 }, (_, n) => requestOf(['SET', `k${n}`, n])).join(''))
+    for (let n = 0; n < 500; n++) expect(await redis.reply()).toBe('OK')
+    expect(book.stats().journal.commits - before).toBeLessThan(20)
+  })
+
+  test('is understood wherever its bytes are cut', async () => {
+    const { client } = await served()
+    const redis = await client()
+    const stream = requestOf(['SET', 'a', 'x\r\ny']) + 'GET a\r\n' + requestOf(['PING'])
+    for (const byte of stream) {
+      redis.write(byte)
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    expect([await redis.reply(), await redis.reply(), await redis.reply()]).toEqual([
+      'OK',
+      'x\r\ny',
+      'PONG',
+    ])
+  })
+
+  test('of values in megabytes is taken in pieces', async () => {
+    const { client } = await served()
+    const redis = await client()
+    const value = 'v'.repeat(3 * 1024 * 1024)
+    expect(await redis.call('SET', 'large', value)).toBe('OK')
+    redis.send('GET', 'large')
+    redis.send('STRLEN', 'large')
+    expect(await redis.reply()).toBe(value)
+    expect(await redis.reply()).toBe(value.length)
+    expect(await redis.failure('APPEND', 'large', 'v'.repeat(6 * 1024 * 1024))).toMatch('exceeds')
+  })
+})
+
+describe('a client', () => {
+  test('that says it is done is still answered', async () => {
+    const { client } = await served()
+    const redis = await client()
+    redis.write(requestOf(['SET', 'a', '1']) + requestOf(['GET', 'a']))
+    redis.socket.end()
+    expect(await redis.untilEnd()).toBe('+OK\r\n$1\r\n1\r\n')
+  })
+
+  test('that breaks the protocol is told so, after what it asked before', async () => {
+    const { client } = await served()
+    const redis = await client()
+    redis.write(`${requestOf(['PING'])}*1\r\n:5\r\nPING\r\n`)
+    expect(await redis.untilEnd()).toBe(`+PONG\r\n${errorEnd("expected '$', got ':'")}`)
+  })
+
+  test.each(['POST / HTTP/1.1\r\nHost: localhost\r\n\r\nSET a 1\r\n', 'Host: localhost\r\n'])(
+    'that is a browser is hung up on: %j',
+    async (bytes) => {
+      const { client } = await served()
+      const redis = await client()
+      redis.write(bytes)
+      expect(await redis.untilEnd()).toBe('')
+      const other = await client()
+      expect(await other.call('EXISTS', 'a')).toBe(0)
+    },
+  )
+
+  test('that says QUIT is answered, and what comes behind it is not', async () => {
+    const { client } = await served()
+    const redis = await client()
+    redis.write('QUIT\r\nPING\r\n')
+    expect(await redis.untilEnd()).toBe('+OK\r\n')
+  })
+
+  test('can be ended by another one', async () => {
+    const { client } = await served()
+    const [first, second] = [await client(), await client()]
+    const id = Number(await first.call('CLIENT', 'ID'))
+    expect(await second.call('CLIENT', 'LIST')).toContain(`id=${id} `)
+    expect(await second.call('CLIENT', 'KILL', 'ID', id)).toBe(1)
+    expect(await first.untilEnd()).toBe('')
+  })
+
+  test('that does not read its replies is made to wait, and takes no memory beyond its limit', async () => {
+    const { client, redis } = await served({ redis: { maxOutputBytes: 256 * 1024 } })
+    const writer = await client()
+    await writer.call('SET', 'v', 'x'.repeat(32 * 1024))
+    const slow = await client()
+    slow.socket.pause()
+    for (let n = 0; n < 2000; n++) slow.send('GET', 'v')
+    const owed = async (): Promise<number> => {
+      const list = (await writer.call('CLIENT', 'LIST')) as string
+      return Math.max(...[...list.matchAll(/omem=(\d+)/g)].map((match) => Number(match[1])))
+    }
+    await expect.poll(owed, { timeout: 20_000 }).toBeGreaterThan(32 * 1024)
+    expect(await owed()).toBeLessThan(256 * 1024)
+    expect(redis.port).toBeGreaterThan(0)
+    // As soon as it reads, it gets all of it.
+    slow.socket.resume()
+    for (let n = 0; n < 2000; n++) expect(await slow.reply()).toHaveLength(32 * 1024)
+  })
+
+  test('that asks for more than its limit at once is cut off', async () => {
+    const { client } = await served({ redis: { maxOutputBytes: 128 * 1024 } })
+    const redis = await client()
+    await redis.call('SET', 'v', 'x'.repeat(100 * 1024))
+    redis.send('MGET', ...Array.from({ length: 300 }, () => 'v'))
+    expect((await redis.untilEnd()).length).toBeLessThan(30 * 1024 * 1024)
+    expect(await (await client()).call('INFO', 'stats')).toContain(
+      'client_output_buffer_limit_disconnections:1',
+    )
+  })
+
+  test('that leaves a request unfinished, or says nothing, is ended after a while', async () => {
+    const { client } = await served({ redis: { requestTimeoutMs: 200, idleTimeoutMs: 1500 } })
+    const [unfinished, idle] = [await client(), await client()]
+    unfinished.write('*2\r\n$3\r\nGET\r\n')
+    expect(await unfinished.untilEnd()).toBe('')
+    expect(await idle.untilEnd()).toBe('')
+  })
+
+  test('beyond the greatest number is told so', async () => {
+    const { client } = await served({ redis: { maxClients: 2 } })
+    const first = await client()
+    await first.call('PING')
+    await (await client()).call('PING')
+    const third = await client()
+    expect(await third.untilEnd()).toBe('-ERR max number of clients reached\r\n')
+    first.destroy()
+    await expect
+      .poll(
+        async () => {
+          const next = await client()
+          return next.call('PING').catch(() => 'refused')
+        },
+        { timeout: 20_000 },
+      )
+      .toBe('PONG')
+  })
+})
+
+describe('a password', () => {
+  const redis = { password: 's\u00e9cret', authTimeoutMs: 1000 }
+
+  test('is asked for before anything else', async () => {
+    const { client } = await served({ redis })
+    const stranger = await client()
+    expect(await stranger.failure('GET', 'a')).toBe('NOAUTH Authentication required.')
+    expect(await stranger.failure('HELLO', 3)).toMatch(/^NOAUTH HELLO must be called/)
+    expect(await stranger.failure('AUTH', 'wrong')).toMatch(/^WRONGPASS/)
+    expect(await stranger.call('AUTH', 's\u00c3\u00a9cret')).toBe('OK')
+    expect(await stranger.call('SET', 'a', 'x'.repeat(100_000))).toBe('OK')
+    const other = await client()
+    expect(
+      await other.call('HELLO', 3, 'AUTH', 'default', 's\u00c3\u00a9cret', 'SETNAME', 'me'),
+    ).toContain('proto')
+    expect(await other.call('CLIENT', 'GETNAME')).toBe('me')
+    expect(await other.call('RESET')).toBe('RESET')
+    expect(await other.failure('GET', 'a')).toMatch('NOAUTH')
+  })
+
+  test('lets those who have not given it send little, and not for long', async () => {
+    const { client } = await served({ redis })
+    const large = await client()
+    large.write('*1\r\n$20000\r\n')
+    expect(await large.untilEnd()).toBe(errorEnd('unauthenticated bulk length'))
+    const many = await client()
+    many.write('*11\r\n')
+    expect(await many.untilEnd()).toBe(errorEnd('unauthenticated multibulk length'))
+    expect(await (await client()).untilEnd()).toBe('')
+  })
+
+  test('is needed where others can reach the port', async () => {
+    await expect(served({ redis: { host: '0.0.0.0' } })).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      details: { path: 'redis.password' },
+    })
+  })
+})
+
+describe('the port', () => {
+  test('that is taken is said so', async () => {
+    const { redis } = await served()
+    await expect(served({ redis: { port: redis.port } })).rejects.toMatchObject({
+      code: 'INVALID_OPTION',
+      message: expect.stringContaining('EADDRINUSE') as string,
+    })
+  })
+
+  test('serves two thousand idle connections, and others beside them', async () => {
+    const { redis, client } = await served()
+    const idle: Socket[] = []
+    for (let n = 0; n < 2000; n++) {
+      idle.push(
+        await new Promise<Socket>((resolve, reject) => {
+          const socket = connect({ host: '127.0.0.1', port: redis.port })
+          socket.once('error', reject)
+          socket.once('connect', () => resolve(socket))
+        }),
+      )
+    }
+    const busy = await client()
+    for (let n = 0; n < 100; n++) expect(await busy.call('SET', `k${n}`, n)).toBe('OK')
+    expect(await busy.call('INFO', 'clients')).toContain('connected_clients:2001')
+    for (const socket of idle) socket.destroy()
+    await expect
+      .poll(() => busy.call('INFO', 'clients'), { timeout: 20_000 })
+      .toContain('connected_clients:1\r')
+  })
+
+  test('survives noise', async () => {
+    const { redis, client } = await served()
+    let state = 12345
+    const byte = (): number => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+      return state >>> 24
+    }
+    for (let n = 0; n < 100; n++) {
+      const noise = await RawClient.connect(redis.port)
+      noise.write(String.fromCharCode(...Array.from({ length: 1 + byte() * 8 }, byte)))
+      noise.write('\r\n*3\r\n$3\r\nSET\r\n$-5\r\n')
+      noise.socket.end()
+      await noise.untilEnd()
+      noise.destroy()
+    }
+    expect(await (await client()).call('PING')).toBe('PONG')
+  })
+})

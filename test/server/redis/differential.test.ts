@@ -1,0 +1,194 @@
+/** Random sequences of commands on a real Redis and on this server: the same replies, one for one. */
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { served, type RawClient, type Reply } from './redis-fixture.ts'
+import { realRedis, toolUnavailable } from './redis-tools.ts'
+
+const key = fc.constantFrom('a', 'b', 'c', 'd')
+const field = fc.constantFrom('f', 'g', 'h', '7', '')
+const value = fc.oneof(
+  fc.constantFrom(
+    '',
+    'x',
+    '0',
+    '1',
+    '-1',
+    '10',
+    '3.5',
+    '1e3',
+    'nan',
+    '9223372036854775807',
+    '\u00ff\u0000',
+    ' 1',
+  ),
+  fc.string({ maxLength: 6 }).map((text) => Buffer.from(text).toString('latin1')),
+  fc.integer({ min: -1000, max: 1000 }).map(String),
+)
+const amount = fc.oneof(
+  fc.integer({ min: -100, max: 100 }).map(String),
+  fc.constantFrom('x', '9223372036854775807', '-9223372036854775808', '1.5'),
+)
+const index = fc.integer({ min: -4, max: 6 }).map(String)
+/** Seconds so far away that no clock makes a difference. */
+const seconds = fc.constantFrom('1000', '0', '-5', 'x', '2000')
+const decimal = fc.constantFrom('0.1', '-0.25', '3', '1e2', 'x', '10.5')
+
+const command: fc.Arbitrary<readonly string[]> = fc.oneof(
+  fc.tuple(fc.constant('SET'), key, value),
+  fc
+    .tuple(key, value, fc.subarray(['NX', 'XX', 'GET', 'KEEPTTL', 'EX 1000']))
+    .map(([k, v, flags]) => ['SET', k, v, ...flags.flatMap((flag) => flag.split(' '))]),
+  fc.tuple(
+    fc.constantFrom('GET', 'STRLEN', 'GETDEL', 'TYPE', 'EXISTS', 'DEL', 'PERSIST', 'INCR', 'DECR'),
+    key,
+  ),
+  fc.tuple(fc.constantFrom('GETSET', 'SETNX', 'APPEND'), key, value),
+  fc.tuple(fc.constantFrom('INCRBY', 'DECRBY'), key, amount),
+  fc.tuple(fc.constant('INCRBYFLOAT'), key, decimal),
+  fc.tuple(fc.constantFrom('GETRANGE', 'SUBSTR'), key, index, index),
+  fc.tuple(fc.constant('SETRANGE'), key, index, value),
+  fc.tuple(
+    fc.constant('SETBIT'),
+    key,
+    fc.integer({ min: -1, max: 40 }).map(String),
+    fc.constantFrom('0', '1', '2'),
+  ),
+  fc.tuple(fc.constant('GETBIT'), key, fc.integer({ min: -1, max: 40 }).map(String)),
+  fc.tuple(fc.constant('BITCOUNT'), key, index, index, fc.constantFrom('BIT', 'BYTE')),
+  fc.tuple(fc.constant('MGET'), key, key, key),
+  fc.tuple(fc.constantFrom('MSET', 'MSETNX'), key, value, key, value),
+  fc.tuple(fc.constantFrom('SETEX', 'PSETEX'), key, seconds, value),
+  fc.tuple(
+    fc.constantFrom('EXPIRE', 'PEXPIRE'),
+    key,
+    fc.constantFrom('2000000', '-1', 'x', '3000000'),
+    fc.constantFrom('NX', 'XX', 'GT', 'LT', 'ZZ'),
+  ),
+  fc.tuple(
+    fc.constantFrom('EXPIREAT', 'PEXPIREAT'),
+    key,
+    fc.constantFrom('9000000000', '9100000000000', '-1'),
+  ),
+  fc.tuple(fc.constantFrom('EXPIRETIME', 'PEXPIRETIME'), key),
+  fc.tuple(fc.constantFrom('RENAME', 'RENAMENX', 'COPY'), key, key),
+  fc.tuple(fc.constant('COPY'), key, key, fc.constant('REPLACE')),
+  fc.tuple(fc.constantFrom('HSET', 'HMSET', 'HSETNX'), key, field, value),
+  fc.tuple(fc.constantFrom('HSET', 'HMSET'), key, field, value, field, value),
+  fc.tuple(fc.constantFrom('HGET', 'HEXISTS', 'HSTRLEN', 'HDEL'), key, field),
+  fc.tuple(fc.constantFrom('HMGET', 'HDEL'), key, field, field),
+  fc.tuple(fc.constantFrom('HLEN', 'SCARD'), key),
+  fc.tuple(fc.constant('HINCRBY'), key, field, amount),
+  fc.tuple(fc.constant('HINCRBYFLOAT'), key, field, decimal),
+  fc.tuple(fc.constantFrom('SADD', 'SREM'), key, value, value),
+  fc.tuple(fc.constant('SISMEMBER'), key, value),
+  fc.tuple(fc.constant('SMISMEMBER'), key, value, value),
+  fc.tuple(fc.constant('SMOVE'), key, key, value),
+  fc.tuple(fc.constantFrom('SINTERCARD'), fc.constantFrom('2', '0', 'x'), key, key),
+  fc.tuple(fc.constantFrom('SINTERSTORE', 'SUNIONSTORE', 'SDIFFSTORE'), key, key, key),
+  fc.tuple(fc.constant('LCS'), key, key, fc.constantFrom('LEN', 'IDX')),
+  fc.tuple(fc.constantFrom('GETEX'), key, fc.constantFrom('PERSIST', 'EX')),
+  fc.constantFrom(
+    ['DBSIZE'],
+    ['MULTI'],
+    ['EXEC'],
+    ['DISCARD'],
+    ['UNWATCH'],
+    ['GET'],
+    ['NOPE', 'a'],
+    ['PING', 'x'],
+  ),
+  fc.tuple(fc.constant('WATCH'), key),
+)
+
+/** These give members in an order that is nobody's promise. */
+const unordered: fc.Arbitrary<readonly string[]> = fc.oneof(
+  fc.tuple(fc.constantFrom('HKEYS', 'HVALS', 'SMEMBERS', 'HGETALL'), key),
+  fc.tuple(fc.constantFrom('SINTER', 'SUNION', 'SDIFF'), key, key),
+  fc.constant(['KEYS', '*']),
+)
+
+async function replies(
+  client: RawClient,
+  commands: readonly (readonly string[])[],
+): Promise<Reply[]> {
+  for (const words of commands) client.send(...words)
+  const found: Reply[] = []
+  for (const words of commands) {
+    const reply = await client.reply()
+    found.push(isUnordered(words) && Array.isArray(reply) ? sorted(words, reply) : reply)
+  }
+  return found
+}
+
+const unorderedNames = new Set([
+  'HKEYS',
+  'HVALS',
+  'SMEMBERS',
+  'HGETALL',
+  'SINTER',
+  'SUNION',
+  'SDIFF',
+  'KEYS',
+])
+
+function isUnordered(words: readonly string[]): boolean {
+  return unorderedNames.has(words[0] ?? '')
+}
+
+function sorted(words: readonly string[], reply: readonly Reply[]): Reply[] {
+  if (words[0] !== 'HGETALL') return [...reply].sort()
+  const pairs = reply
+    .filter((_, at) => at % 2 === 0)
+    .map((name, at): Reply[] => [name, reply[2 * at + 1] ?? null])
+  return pairs.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
+}
+
+describe('random commands', () => {
+  test('are answered as Redis answers them', { timeout: 300_000 }, async (context) => {
+    context.skip(toolUnavailable('redis-server') !== undefined, toolUnavailable('redis-server'))
+    const real = await realRedis()
+    const { client } = await served()
+    const ours = await client()
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.oneof({ weight: 12, arbitrary: command }, { weight: 1, arbitrary: unordered }),
+          {
+            minLength: 1,
+            maxLength: 60,
+          },
+        ),
+        async (commands) => {
+          for (const redis of [real, ours]) {
+            await redis.call('RESET')
+            await redis.call('FLUSHALL')
+          }
+          // EXEC answers with whatever order its parts have.
+          const outside = commands.filter((words) => !isUnordered(words))
+          const expected = await replies(real, outside)
+          expect(await replies(ours, outside)).toEqual(expected)
+          for (const redis of [real, ours]) await redis.call('RESET')
+          const looks = ['a', 'b', 'c', 'd'].flatMap((name) => [
+            ['TYPE', name],
+            ['GET', name],
+            ['HGETALL', name],
+            ['SMEMBERS', name],
+            ['PEXPIRETIME', name],
+          ])
+          const left = commands.filter(isUnordered)
+          expect(
+            await replies(ours, [...left, ...looks.filter(([word]) => word !== 'PEXPIRETIME')]),
+          ).toEqual(
+            await replies(real, [...left, ...looks.filter(([word]) => word !== 'PEXPIRETIME')]),
+          )
+        },
+      ),
+      {
+        numRuns: Number(process.env.DAYBOOK_DIFFERENTIAL_RUNS ?? 150),
+        seed: 20261125,
+        endOnFailure: false,
+      },
+    )
+  })
+})
