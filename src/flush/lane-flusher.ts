@@ -267,12 +267,13 @@ export class LaneFlusher {
         parentsArrived: (position) => context.passedElsewhere(lane, position),
       })
       const last = units[result.units - 1]?.at(-1)
-      if (last === undefined) {
+      if (last === undefined && units.length > 0) {
         await transaction.rollback()
         this.#waitForParents(result.waitsForParent as Position)
         return
       }
-      reached = result.units === units.length ? batch.to : last.position
+      const whole = last === undefined || result.units === units.length
+      reached = whole ? batch.to : last.position
       chunk.verdicts = result.verdicts
       chunk.reached = reached
       // Durable before the checkpoint passes them: a crash in between decides them again, and withdraws these.
@@ -311,7 +312,7 @@ export class LaneFlusher {
       })
       if (batch === undefined) return undefined
       if (batch === this.#chunk?.batch) return this.#chunk
-      if (entries.length > 0) {
+      if (entries.length > 0 || batch.keys === 0) {
         this.#chunk = { batch, entries, verdicts: [], reached: 0 }
         return this.#chunk
       }
@@ -330,7 +331,8 @@ export class LaneFlusher {
     if (units.length > 1) {
       this.#chunk = undefined
       this.lane.spillFlushing()
-      this.#carefulMutations = Math.ceil(chunk.entries.length / 2)
+      // By units: a chunk that may not end inside an atomic group would otherwise stay as it is.
+      this.#carefulMutations = units.slice(0, Math.ceil(units.length / 2)).flat().length
       return
     }
     const failure = this.#context.store.classify(error)
@@ -429,7 +431,9 @@ export class LaneFlusher {
       const { position } = transaction.checkpoint
       if (position !== lane.checkpoint) {
         await transaction.rollback()
-        if (position !== this.#skipInDoubt) await this.#rebuild(position)
+        // A store that went back may stand where an earlier skip ended.
+        const skipped = position === this.#skipInDoubt && position > lane.checkpoint
+        if (!skipped) await this.#rebuild(position)
         else {
           lane.skipTo(position)
           this.#applied(position)
