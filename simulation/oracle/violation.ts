@@ -10,6 +10,7 @@ export type Checker =
   | 'one effective writer'
   | 'dead letters are justified'
   | 'dead letters keep the order'
+  | 'dead letters are settled once'
   | 'nothing is dropped in silence'
   | 'the journal keeps what the database lacks'
   | 'reads show what was acknowledged'
