@@ -13,6 +13,7 @@ import { journalCommand } from './journal-command.ts'
 import { serveCommand } from './serve-command.ts'
 import { statusCommand } from './status-command.ts'
 import { printable } from './terminal.ts'
+import { topCommand } from './top-command.ts'
 
 export async function runCommandLine(
   args: readonly string[],
@@ -55,6 +56,7 @@ ${exitCodesHelp}`,
     .addCommand(demoCommand(context, finish))
     .addCommand(serveCommand(context, finish))
     .addCommand(statusCommand(context, finish))
+    .addCommand(topCommand(context, finish))
     .addCommand(flushCommand(context, finish))
     .addCommand(deadLettersCommand(context, finish))
     .addCommand(journalCommand(context, finish))
