@@ -80,6 +80,8 @@ export class Oracle {
   readonly #letters = new Map<string, Letter>()
   /** Settled letters, so that the way of each can be told. */
   readonly #discarded = new Set<string>()
+  /** Where mutations stood that stand further on as retries of their dead letters: each has its effect once. */
+  readonly #retried = new Set<number>()
   readonly #model: Model
   /** The furthest that each lane has ever been in the database. */
   readonly #reached: number[] = []
@@ -257,6 +259,7 @@ export class Oracle {
     const intended = intentOf(record.fields['name']) ?? amountIn(record)
     if (record.retryOf !== undefined) {
       this.#mustBeRetry(record, intended?.id)
+      this.#retried.add(positionIn(record.retryOf))
       return undefined
     }
     if (intended === undefined) {
@@ -407,11 +410,21 @@ export class Oracle {
       )
     }
     const range = this.#range(lane, before, position)
+    if (range.at(-1)?.continues === true) {
+      throw new Violation(
+        'a batch is whole or not there',
+        `lane ${lane} came to ${position}, in the middle of an atomic batch`,
+      )
+    }
     const touched = new Set<string>()
     for (const [at, record] of range.entries()) {
       const letter = this.#letterAt(record)
-      if (letter === undefined) {
+      if (letter === undefined && this.#retried.has(record.position)) {
+        // It had become a dead letter before the database went back, and stands further on as a retry.
+        this.#model.excluded.set(record.position, { known: true })
+      } else if (letter === undefined) {
         this.#mustNotPark(record)
+        this.#mustBeSettled(record)
         this.#write(record)
       } else {
         this.#mustBeJustified(letter, range, at, commit.refused)
@@ -428,8 +441,11 @@ export class Oracle {
   snapshot(): () => void {
     const rows = new Map(this.#model.rows)
     const checkpoints = [...this.#model.checkpoints]
+    const maxEpoch = this.#maxEpoch
     return () => {
       this.#goneBack++
+      // A database that goes back forgets who took over, too.
+      this.#maxEpoch = maxEpoch
       // It has forgotten who claimed it since. No stale process is alive in such a world.
       this.#maxEpoch = 0
       this.#model.rows.clear()
@@ -635,6 +651,15 @@ export class Oracle {
     }
   }
 
+  /** A letter whose retry is in the database is none any more: it could be retried again. */
+  #mustBeSettled({ position, retryOf }: JournalRecord): void {
+    if (retryOf === undefined || !this.#letters.has(retryOf)) return
+    throw new Violation(
+      'dead letters are settled once',
+      `position ${position} was applied, and ${retryOf}, which it retries, is a dead letter still`,
+    )
+  }
+
   // ── Reads ──
 
   readBegins(cache: CacheName, key: string): ReadWindow {
@@ -712,7 +737,9 @@ export class Oracle {
       for (const position of positions) {
         const record = this.#records.get(position) as JournalRecord
         const isOut =
-          out.has(position) || (excluded.has(position) && this.#model.excluded.has(position))
+          out.has(position) ||
+          this.#retried.has(position) ||
+          (excluded.has(position) && this.#model.excluded.has(position))
         if (!isOut) row = applied(row, record)
         isKnown ||= position >= known
         if (isKnown) yield [rowText(row), position]

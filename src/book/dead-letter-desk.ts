@@ -216,7 +216,8 @@ export class DeadLetterDesk {
         const letters = await together()
         // Something came to it before its keys were held.
         if (![...placesOf(letters)].every((place) => places.has(place))) continue
-        return await this.#append(letter, letters, replacement)
+        const receipts = await this.#append(letter, letters, replacement)
+        if (receipts !== undefined) return receipts
       } finally {
         for (const release of releases) release()
       }
@@ -239,11 +240,12 @@ export class DeadLetterDesk {
     })
   }
 
+  /** undefined where the database has gone back in time to before a letter: that is decided again first. */
   async #append(
     letter: DeadLetter,
     letters: readonly DeadLetter[],
     replacement: Mutation | undefined,
-  ): Promise<Map<string, Receipt>> {
+  ): Promise<Map<string, Receipt> | undefined> {
     if (letters.length === 0) return new Map()
     const entries: Entry[] = []
     for (const { id, cache, key, mutation } of letters) {
@@ -256,6 +258,9 @@ export class DeadLetterDesk {
       })
     }
     linkGroups(letters, entries)
+    const { lanes } = this.#engine.flusher
+    if (letters.some(({ lane, position }) => lanes[lane]?.passed(position) !== true))
+      return undefined
     const commit = this.#engine.writer.append(entries)
     if (commit === undefined) {
       throw new DaybookError('OVERLOADED', 'There is no room in the journal for a retry now.', {

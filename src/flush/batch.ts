@@ -131,6 +131,13 @@ export class Batch {
     return this.bytes - before
   }
 
+  /** Takes in a mutation of the lane that has no effect any more. */
+  pass(position: Position): void {
+    if (this.mutations === 0) this.first = position
+    this.mutations++
+    this.to = position
+  }
+
   get(cache: string, key: string): PendingRow | undefined {
     return this.#tables.get(cache)?.get(key)
   }

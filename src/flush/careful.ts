@@ -184,7 +184,8 @@ export async function applyCarefully(
     return reached < middle ? reached : apply(middle, end)
   }
 
-  const reached = await apply(0, units.length)
+  // Nothing of the range may have an effect any more.
+  const reached = units.length === 0 ? 0 : await apply(0, units.length)
   return {
     units: reached,
     verdicts: judgement.verdicts,

@@ -141,9 +141,11 @@ export class Flusher implements FlushContext {
   async recover(): Promise<void> {
     const now = this.clock.now()
     const from = Math.min(...this.lanes.map((lane) => lane.checkpoint))
-    await this.#parts.journal().scan(from, (position, laneIndex, hash, bytes) => {
+    await this.#parts.journal().scan(from, (position, laneIndex, hash, bytes, retryOf) => {
       const lane = this.lanes[laneIndex] as Lane
-      if (position > lane.checkpoint) lane.addSpilled(position, hash, bytes, now)
+      if (position <= lane.checkpoint) return
+      lane.addSpilled(position, hash, bytes, now)
+      if (retryOf !== undefined) lane.noteRetry(retryOf)
     })
   }
 

@@ -22,6 +22,7 @@ import { applyMutation, coalesce, isDeterminate } from '../mutation/coalesce.ts'
 import type { Entry, Fields, Mutation, Position } from '../mutation/mutation.ts'
 import { Batch, type PendingRow } from './batch.ts'
 import type { FlushTables } from './flush-table.ts'
+import { letterPosition } from './letter-id.ts'
 import { SpillIndex } from './spill-index.ts'
 
 export interface LaneLimits {
@@ -105,6 +106,11 @@ export class Lane {
   #queue: (Batch | SpilledRange)[] = []
   #open: Batch | undefined
   readonly #index = new SpillIndex()
+  /**
+   * Pending positions whose dead letter was retried: the mutation stands further on, and has its effect there. Only a
+   * database that went back in time makes such positions pending again.
+   */
+  readonly #moved = new Set<Position>()
   #reader: SpillReader | undefined
   /** Set while the lane is rebuilt from the journal: nothing can be said about a key. */
   #rebuilding: Promise<void> | undefined
@@ -189,12 +195,14 @@ export class Lane {
     if (open === undefined) {
       // A range that is about to be replaced by a rebuilt one must not take in what the rebuild does not look at.
       if (this.#rebuilding === undefined && this.#queue.at(-1) instanceof SpilledRange) {
+        if (entry.retryOf !== undefined) this.noteRetry(entry.retryOf)
         this.addSpilled(entry.position, entry.hash, entry.bytes, now)
         return
       }
       open = new Batch(this.index, this.lastPosition, now)
       this.#open = open
     }
+    if (entry.retryOf !== undefined) this.noteRetry(entry.retryOf)
     this.memoryBytes += open.add(entry, blank)
     this.lastPosition = entry.position
     this.mutations++
@@ -205,6 +213,12 @@ export class Lane {
       this.#queue.push(open)
       this.#open = undefined
     }
+  }
+
+  /** A retry of this dead letter is in the journal. */
+  noteRetry(letter: string): void {
+    const position = letterPosition(letter)
+    if (position > this.checkpoint) this.#moved.add(position)
   }
 
   /** Notes a pending mutation without holding it: recovery. */
@@ -255,6 +269,7 @@ export class Lane {
     if (this.#readers.size > 0) this.#retired.push(batch)
     else this.memoryBytes -= batch.bytes
     if (this.#index.entries > 0) this.#index.release(batch.to)
+    for (const position of this.#moved) if (position <= batch.to) this.#moved.delete(position)
   }
 
   /** The store was told of a position that lies before all that is pending. */
@@ -332,7 +347,9 @@ export class Lane {
         pieces.push({ mutation: row.mutation })
         return isDeterminate(row.mutation)
       }
-      const positions = this.#index.find(hash, Math.max(after, part.from), part.to)
+      const positions = this.#index
+        .find(hash, Math.max(after, part.from), part.to)
+        .filter((place) => !this.#moved.has(place))
       if (positions.length > 0) {
         position = Math.max(position, positions.at(-1) as number)
         pieces.push({ positions })
@@ -449,8 +466,11 @@ export class Lane {
       )
     }
     const found: [Position, number, number][] = []
-    await journal.scan(checkpoint, (position, lane, hash, bytes) => {
-      if (lane === this.index && position <= upTo) found.push([position, hash, bytes])
+    const retried: string[] = []
+    await journal.scan(checkpoint, (position, lane, hash, bytes, retryOf) => {
+      if (lane !== this.index) return
+      if (position <= upTo) found.push([position, hash, bytes])
+      if (retryOf !== undefined) retried.push(retryOf)
     })
     // What became durable during the scan is in memory, beyond `upTo`; it stays, behind the rebuilt range.
     const later = [...this.#queue, ...(this.#open === undefined ? [] : [this.#open])].filter(
@@ -466,6 +486,7 @@ export class Lane {
     this.mutations = 0
     this.checkpoint = checkpoint
     this.lastPosition = checkpoint
+    for (const letter of retried) this.noteRetry(letter)
     const now = this.#clock.now()
     for (const [position, hash, bytes] of found) this.addSpilled(position, hash, bytes, now)
     this.memoryBytes = 0
@@ -518,8 +539,13 @@ export class Lane {
           },
         )
       }
-      batch.add(entry, table.schema.blank)
-      options.keep?.push(entry)
+      if (this.#moved.has(entry.position)) {
+        batch.pass(entry.position)
+        if (!entry.continues) endGroup(batch, options.keep)
+      } else {
+        batch.add(entry, table.schema.blank)
+        options.keep?.push(entry)
+      }
       const limit =
         batch.keys >= this.limits.maxKeys ||
         batch.bytes >= this.limits.maxBytes ||
@@ -588,6 +614,13 @@ export class Lane {
     }
     this.#queue = merged
   }
+}
+
+/** The group's last member has moved: the one before it is the last now. */
+function endGroup(batch: Batch, kept: Entry[] | undefined): void {
+  batch.inGroup = false
+  const last = kept?.at(-1)
+  if (last !== undefined) last.continues = false
 }
 
 /** Reads a lane's entries, a chunk ahead, and remembers between two batches where it was. */

@@ -14,3 +14,8 @@ export function letterId(entry: Entry): string {
 export function letterOrigin(id: string): Position {
   return Number(id.slice(Math.max(id.indexOf('-'), id.indexOf('.')) + 1))
 }
+
+/** Where the mutation stood when it became this letter. */
+export function letterPosition(id: string): Position {
+  return Number.parseInt(id.slice(id.indexOf('-') + 1), 10)
+}

@@ -226,8 +226,8 @@ class LocalJournal implements FileJournal {
   }
 
   async scan(after: Position, visit: RecordVisitor): Promise<void> {
-    const beyond: RecordVisitor = (position, lane, hash, bytes) => {
-      if (position > after) visit(position, lane, hash, bytes)
+    const beyond: RecordVisitor = (position, lane, hash, bytes, retryOf) => {
+      if (position > after) visit(position, lane, hash, bytes, retryOf)
     }
     for await (const { header, body } of this.#batches(after + 1, this.durablePosition)) {
       const visitor = header.firstPosition > after ? visit : beyond

@@ -47,6 +47,14 @@ export interface JournalStats {
   readonly syncMs: { readonly p50: number; readonly p99: number; readonly max: number }
 }
 
+export type EntryVisitor = (
+  position: Position,
+  lane: number,
+  hash: number,
+  bytes: number,
+  retryOf?: string,
+) => void
+
 export interface Journal {
   /** Names this journal in the store's checkpoints. Fixed when it is created. */
   readonly id: string
@@ -81,11 +89,11 @@ export interface Journal {
   /** The entries at these positions, in order. All must be durable and not trimmed. */
   find(positions: readonly Position[]): Promise<Entry[]>
 
-  /** Visits every durable entry beyond `after` without decoding it: what recovery needs to index what is pending. */
-  scan(
-    after: Position,
-    visit: (position: Position, lane: number, hash: number, bytes: number) => void,
-  ): Promise<void>
+  /**
+   * Visits every durable entry beyond `after` without decoding it: what recovery needs to index what is pending.
+   * `retryOf` is told of those that have one.
+   */
+  scan(after: Position, visit: EntryVisitor): Promise<void>
 
   /** Lets go of what is at or below `position`, in whole segments. Keeps what the retention asks for. */
   trim(position: Position): Promise<void>

@@ -160,7 +160,14 @@ export function recordLane(buffer: Buffer, offset: number): number {
   return buffer.readUInt16LE(offset + 8)
 }
 
-export type RecordVisitor = (position: Position, lane: number, hash: number, bytes: number) => void
+/** `retryOf`: the dead letter that the entry retries, where it does. */
+export type RecordVisitor = (
+  position: Position,
+  lane: number,
+  hash: number,
+  bytes: number,
+  retryOf?: string,
+) => void
 
 /** Visits the records between `offset` and `end` without decoding key or payload. The first one is at `position`. */
 export function visitRecords(
@@ -172,9 +179,18 @@ export function visitRecords(
 ): void {
   for (let at = offset; at < end; position++) {
     const length = recordLength(buffer, at)
-    visit(position, recordLane(buffer, at), buffer.readUInt32LE(at + 4), length)
+    const lane = recordLane(buffer, at)
+    const hash = buffer.readUInt32LE(at + 4)
+    if (byteAt(buffer, at + 10) & retryFlag)
+      visit(position, lane, hash, length, retryAt(buffer, at))
+    else visit(position, lane, hash, length)
     at += length
   }
+}
+
+function retryAt(buffer: Buffer, offset: number): string {
+  const at = offset + fixedBytes + (byteAt(buffer, offset + 10) & expiresFlag ? 8 : 0)
+  return buffer.toString('utf8', at + 1, at + 1 + byteAt(buffer, at))
 }
 
 function kindOf(mutation: Exclude<Mutation, { kind: 'delete' }>): number {

@@ -70,6 +70,43 @@ describe('a database that goes back in time', () => {
     await second.book.close()
   })
 
+  test.each(['while it is open', 'at the next open'])(
+    'applies a mutation once whose dead letter was retried since: noticed %s',
+    async (when) => {
+      const place = world(1)
+      let { book, store } = await openIn(place)
+      let users = book.cache<User>('users', { table: 'users', key: 'id' })
+      await users.set('a', user('Ada'))
+      await book.flush()
+      const restore = place.database.backup()
+      store.reject((row) => row.key === 'a')
+      await users.increment('a', { visits: 1 }, { returning: false })
+      await users.increment('a', { visits: 10 }, { returning: false })
+      await book.flush()
+      expect(book.deadLetters.count).toBe(2)
+      store.reject(undefined)
+      await book.deadLetters.retry({})
+      await book.flush()
+      expect(place.database.rows('users').get('a')?.visits).toBe(11)
+
+      if (when === 'at the next open') await book.close()
+      restore()
+      if (when === 'at the next open') {
+        ;({ book, store } = await openIn(place))
+        users = book.cache<User>('users', { table: 'users', key: 'id' })
+      }
+      book.pause()
+      await users.invalidate('a')
+      expect((await users.get('a'))?.visits, 'a read before it is rolled forward').toBe(11)
+      book.resume()
+      await users.set('b', user('Bob'))
+      await book.flush()
+      expect(place.database.rows('users').get('a')?.visits).toBe(11)
+      expect(book.stats().pending.mutations).toBe(0)
+      await book.close()
+    },
+  )
+
   test('is refused where the journal no longer reaches back to it, and where the store is ahead', async () => {
     const place = world(1)
     const first = await openIn(place)

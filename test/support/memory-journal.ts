@@ -7,6 +7,7 @@ import { DaybookError } from '../../src/base/errors.ts'
 import type { OpenJournal } from '../../src/book/open.ts'
 import type {
   Commit,
+  EntryVisitor,
   Journal,
   JournalListener,
   JournalState,
@@ -164,12 +165,9 @@ export class MemoryJournal implements Journal {
     )
   }
 
-  async scan(
-    after: Position,
-    visit: (position: Position, lane: number, hash: number, bytes: number) => void,
-  ): Promise<void> {
-    for (const { position, lane, hash, bytes } of this.entries) {
-      if (position > after) visit(position, lane, hash, bytes)
+  async scan(after: Position, visit: EntryVisitor): Promise<void> {
+    for (const { position, lane, hash, bytes, retryOf } of this.entries) {
+      if (position > after) visit(position, lane, hash, bytes, retryOf)
     }
   }
 
