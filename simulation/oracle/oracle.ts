@@ -627,7 +627,8 @@ export class Oracle {
         `${letter.id} is parked behind ${behind}, which is no dead letter`,
       )
     }
-    const unit = new Set(unitAround(range, at).map(placeOf))
+    const members = unitAround(range, at).filter(({ position }) => !this.#retried.has(position))
+    const unit = new Set(members.map(placeOf))
     const isUnit = (keys: ReadonlySet<string>): boolean =>
       keys.size === unit.size && [...unit].every((place) => keys.has(place))
     if (refused.some(isUnit)) return
