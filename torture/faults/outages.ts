@@ -43,11 +43,11 @@ export const serverKill: Fault = {
     await writer.whenAcknowledged(cycle.between(1, 150))
     let down = true
     const start = async (): Promise<void> => {
-      if (down) await server.start()
+      if (down) await within('Starting', server.start())
       down = false
     }
     cycle.onCleanUp(start)
-    await server.kill()
+    await within('Killing', server.kill())
     await writer.whenSaid('storeDown')
     const fired = writer.events.includes('storeDown')
     if (point === 'server') {
