@@ -3,6 +3,7 @@
  * many states.
  */
 
+import { isDaybookError } from '../../src/base/errors.ts'
 import { LineLog } from '../../src/flush/line-log.ts'
 import { MemoryFiles } from '../../src/testing/memory-files.ts'
 import { Violation } from '../oracle/violation.ts'
@@ -64,6 +65,13 @@ class LineRun {
     this.#possible = [rest]
   }
 
+  /** The process dies; the next one finds what it left. */
+  next(): LineRun {
+    const next = new LineRun(this.files.kill(), this.#possible)
+    next.onMoment = this.onMoment
+    return next
+  }
+
   append(text: string): Promise<void> {
     return this.#change([...this.#lines, text], (log) => log.append(text))
   }
@@ -93,15 +101,19 @@ async function history(run: LineRun): Promise<void> {
   await run.append('e')
   await run.replace([])
   await run.append('f'.repeat(50))
-  const again = new LineRun(run.files.fork(), [['f'.repeat(50)]])
-  again.onMoment = run.onMoment
-  await again.open()
-  await again.append('g'.repeat(1_200))
+  run.files.plan = ({ kind }) =>
+    kind === 'sync' ? { code: 'EIO', profile: 'ext4-ordered' } : undefined
+  await run.append('g').catch((error: unknown) => {
+    if (!isDaybookError(error, 'JOURNAL_FAILED')) throw error
+  })
+  const next = run.next()
+  await next.open()
+  await next.append('h'.repeat(1_200))
 }
 
 export const letterFile = {
   name,
-  about: 'the file of the dead letters: lines, and compactions that put another file in its place',
+  about: 'the file of the dead letters: lines, compactions, and a sync that fails',
   explore,
 }
 
