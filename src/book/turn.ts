@@ -53,6 +53,9 @@ interface Known {
   readonly position: Position
 }
 
+/** Writes whose places are kept for the next step. */
+const maxKept = 1000
+
 export class Turn implements Acknowledgement {
   position: Position = 0
   done: Promise<unknown> | undefined
@@ -60,9 +63,13 @@ export class Turn implements Acknowledgement {
   readonly #engine: Engine
   readonly #append: Append
   readonly #appendInTurn: Append
-  #entries: Entry[] = []
-  #keyspaces: Keyspace[] = []
-  #ttls: (number | undefined)[] = []
+  /** What the step has written: the first `#count` of each. They are used again, so that one write allocates none of them. */
+  readonly #entries: Entry[] = []
+  readonly #keyspaces: Keyspace[] = []
+  readonly #ttls: (number | undefined)[] = []
+  #count = 0
+  /** Of steps with one write, which are most of them. */
+  readonly #single: Entry[] = []
   /** Values as the step's own writes have made them, as far as `#folded` entries. */
   #own: Map<Keyspace, Map<string, Fields | undefined>> | undefined
   #folded = 0
@@ -88,7 +95,7 @@ export class Turn implements Acknowledgement {
 
   /** The value as of now, with what the step itself has written. */
   read({ keyspace, key }: Place): Fields | undefined {
-    if (this.#entries.length > 0) {
+    if (this.#count > 0) {
       const own = this.#ownValues(keyspace)
       if (own?.has(key) === true) return own.get(key)
     }
@@ -105,21 +112,20 @@ export class Turn implements Acknowledgement {
 
   /** `ttlMs` is of caches whose rows expire; undefined there: never. */
   write({ keyspace, key }: Place, mutation: Mutation, ttlMs?: number): void {
-    this.#entries.push(keyspace.entry(key, mutation, ttlMs))
-    this.#keyspaces.push(keyspace)
-    this.#ttls.push(ttlMs)
+    const at = this.#count++
+    this.#entries[at] = keyspace.entry(key, mutation, ttlMs)
+    this.#keyspaces[at] = keyspace
+    this.#ttls[at] = ttlMs
   }
 
   /** How much was written so far, for `undoTo`. */
   get writes(): number {
-    return this.#entries.length
+    return this.#count
   }
 
   /** Takes back what a part of the step wrote that then failed. */
   undoTo(writes: number): void {
-    this.#entries.length = writes
-    this.#keyspaces.length = writes
-    this.#ttls.length = writes
+    this.#count = writes
     this.#own = undefined
     this.#folded = 0
   }
@@ -194,7 +200,7 @@ export class Turn implements Acknowledgement {
     }
     this.#begin()
     step()
-    if (this.#entries.length === 0) {
+    if (this.#count === 0) {
       this.done = this.#whenVisible()
       return 'done'
     }
@@ -207,11 +213,13 @@ export class Turn implements Acknowledgement {
     this.wrote = false
     this.#own = undefined
     this.#folded = 0
-    if (this.#entries.length === 0) return
-    // The arrays of a step before that failed half-way, or that the journal has now.
-    this.#entries = []
-    this.#keyspaces.length = 0
-    this.#ttls.length = 0
+    // A step of very many writes leaves nothing behind.
+    if (this.#count > maxKept) {
+      this.#entries.length = 0
+      this.#keyspaces.length = 0
+      this.#ttls.length = 0
+    }
+    this.#count = 0
   }
 
   /** Nothing that a crash could take back is told to anyone. */
@@ -221,31 +229,34 @@ export class Turn implements Acknowledgement {
   }
 
   #appendAll(append: Append): 'done' | NotNow {
-    const entries = this.#entries
-    const ordered = entries.length === 1 ? entries : groupedByLane(entries)
+    const count = this.#count
+    let ordered = this.#single
+    if (count === 1) ordered[0] = this.#entries[0] as Entry
+    else ordered = groupedByLane(this.#entries.slice(0, count))
     const commit = append(ordered)
     if (commit === undefined) return 'full'
     let plain = true
-    for (let at = 0; at < entries.length; at++) {
+    for (let at = 0; at < count; at++) {
       const keyspace = this.#keyspaces[at] as Keyspace
-      const entry = entries[at] as Entry
+      const entry = this.#entries[at] as Entry
       keyspace.appended(entry, this.#ttls[at])
       if (entry.position > this.position) this.position = entry.position
       plain &&= keyspace.settlesAtCommit && append === this.#append
     }
     this.wrote = true
-    if (diagnostics.write.watched) publish(entries)
-    this.done = plain ? commit.done : this.#settled(commit, ordered, append)
+    if (diagnostics.write.watched) publish(ordered)
+    this.done = plain ? commit.done : this.#settled(commit, [...ordered], append)
     return 'done'
   }
 
   /** As durable as the most demanding of its caches asks for; as the store, where it stood in line to go through. */
   #settled(commit: Commit, entries: readonly Entry[], append: Append): Promise<unknown> {
     const { pressure } = this.#engine.options
-    const levels = new Set(this.#keyspaces.map((keyspace) => keyspace.options.durability))
+    const keyspaces = this.#keyspaces.slice(0, this.#count)
+    const levels = new Set(keyspaces.map((keyspace) => keyspace.options.durability))
     const through =
       append === this.#appendInTurn &&
-      this.#keyspaces.some((keyspace) => this.#policyOf(keyspace) === 'through')
+      keyspaces.some((keyspace) => this.#policyOf(keyspace) === 'through')
     const durability =
       through || levels.has('store') ? 'store' : levels.has('journal') ? 'journal' : 'memory'
     return this.#engine.settle(commit, entries, {
@@ -364,7 +375,7 @@ export class Turn implements Acknowledgement {
 
   #ownValues(keyspace: Keyspace): Map<string, Fields | undefined> | undefined {
     this.#own ??= new Map()
-    for (; this.#folded < this.#entries.length; this.#folded++) {
+    for (; this.#folded < this.#count; this.#folded++) {
       const entry = this.#entries[this.#folded] as Entry
       const of = this.#keyspaces[this.#folded] as Keyspace
       const values = this.#own.get(of) ?? new Map<string, Fields | undefined>()

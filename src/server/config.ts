@@ -46,7 +46,7 @@ const { lanes, flush, journal, pressure, openTimeoutMs, drainTimeoutMs, loadTime
 const { stallMs, deadLetterBytes } = bookTable
 
 const serverTable = {
-  directory: { ...bookTable.directory, required: undefined, default: defaultDirectory },
+  directory: { type: 'string', default: defaultDirectory, doc: bookTable.directory.doc },
   store: {
     type: 'string',
     default: undefined,
@@ -69,11 +69,10 @@ const serverTable = {
 /** Throws INVALID_OPTION. Where an option is, its path says: `caches.users.table`. */
 export function readServerConfig(given: object): ServerConfig {
   const { directory, store, caches, redis, http, ...rest } = readOptions('', given, serverTable)
-  const path = directory ?? defaultDirectory
   const { enabled = true, ...httpOptions } = (http ?? {}) as HttpOptions & { enabled?: boolean }
   return {
-    directory: path,
-    store: store ?? `sqlite:${path}/store.sqlite`,
+    directory,
+    store: store ?? `sqlite:${directory}/store.sqlite`,
     caches: readCaches(caches),
     redis: readRedisOptions(redis),
     http: { ...httpOptions, enabled },

@@ -409,12 +409,18 @@ export class Connection {
     plain: boolean,
     database: number,
   ): readonly Target[] {
+    const { databases } = this.#server
+    const { keys } = command
+    const blind = 'blind' in command && command.blind?.(args) === true
+    // Most commands have one key.
+    if (keys !== undefined && keys[0] === keys[1]) {
+      return args.length <= keys[0]
+        ? noTargets
+        : [databases.target(database, args[keys[0]] ?? '', plain, blind)]
+    }
     const range = keyRange(command, args)
     if (range === undefined) return noTargets
-    const { databases } = this.#server
-    const blind = 'blind' in command && command.blind?.(args) === true
     const [first, last, step] = range
-    if (first === last) return [databases.target(database, args[first] ?? '', plain, blind)]
     const targets: Target[] = []
     for (let at = first; at <= last; at += step) {
       targets.push(databases.target(database, args[at] ?? '', plain, blind))
@@ -468,7 +474,8 @@ export class Connection {
   #answer(text: string, done: Acknowledgement | undefined): void {
     const { session } = this
     if (done?.wrote === true) session.position = Math.max(session.position, done.position)
-    if (session.replies !== 'on') {
+    // What is pushed is no reply, and CLIENT REPLY OFF does not hold it back.
+    if (session.replies !== 'on' && !text.startsWith('>')) {
       this.#skip(done)
       return
     }

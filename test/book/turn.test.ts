@@ -1,0 +1,185 @@
+/** Several keys read and written as one step: at once, after a load, behind a holder, in line, and undone. */
+
+import { describe, expect, test } from 'vitest'
+import type { Place } from '../../src/book/turn.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { openIn, user, world, type User } from '../support/book-fixture.ts'
+
+async function opened(options = {}) {
+  const place = world()
+  const { book, store } = await openIn(place, options)
+  const users = await book.cache<User>('users', { table: 'users', key: 'id' }).ready()
+  const turn = book.turn()
+  const keyspace = turn.keyspace('users')
+  if (keyspace === undefined) throw new Error('It was declared.')
+  const at = (key: string, blind = false): Place => ({ keyspace, key, blind })
+  const add = (target: Place, visits: number): void =>
+    turn.write(target, { kind: 'patch', fields: {}, amounts: { visits } })
+  return { place, book, store, users, turn, keyspace, at, add }
+}
+
+describe('a step', () => {
+  test('runs at once where every value is known, and writes as one batch', async () => {
+    const { book, users, turn, at, add } = await opened()
+    await users.set('a', user('Ada', { visits: 1 }))
+    await users.set('b', user('Bob', { visits: 2 }))
+    let sum = 0
+    const outcome = turn.tryNow([at('a'), at('b')], () => {
+      add(at('a'), 10)
+      add(at('a'), 10)
+      sum = Number(turn.read(at('a'))?.visits) + Number(turn.read(at('b'))?.visits)
+    })
+    expect(outcome).toBe('done')
+    expect(turn.wrote).toBe(true)
+    await turn.done
+    // It has seen its own writes.
+    expect(sum).toBe(23)
+    expect((await users.get('a'))?.visits).toBe(21)
+    await book.close()
+  })
+
+  test('that reads what is not in memory runs when that is loaded, in the same turn', async () => {
+    const { book, users, turn, at, add } = await opened()
+    await users.set('a', user('Ada', { visits: 1 }))
+    await users.set('b', user('Bob', { visits: 2 }))
+    await book.flush()
+    await users.invalidate('a')
+    await users.invalidate('b')
+    const step = (): void => add(at('a'), Number(turn.read(at('b'))?.visits))
+    expect(turn.tryNow([at('a'), at('b')], step)).toBe('unknown')
+    const { done } = await turn.later([at('a'), at('b'), at('a')], step)
+    await done
+    expect((await users.get('a'))?.visits).toBe(3)
+    await users.invalidate('a')
+    const seen: unknown[] = []
+    await turn.later([at('a')], () => seen.push(turn.read(at('a'))?.visits))
+    expect(seen).toEqual([3])
+    await book.close()
+  })
+
+  test('of many at once on cold keys loses none', async () => {
+    const { book, users, turn, at, add } = await opened()
+    await Promise.all(
+      Array.from({ length: 200 }, async (_, n) => {
+        const [left, right] = [at(String(n % 7)), at(String(n % 5))]
+        if (n % 10 === 0) await users.invalidate(left.key)
+        const { done } = await turn.later([left, right], () => {
+          turn.read(right)
+          add(left, 1)
+        })
+        await done
+      }),
+    )
+    const sums = await Promise.all(Array.from({ length: 7 }, (_, n) => users.get(String(n))))
+    expect(sums.reduce((sum, row) => sum + (row?.visits ?? 0), 0)).toBe(200)
+    await book.close()
+  })
+
+  test('waits for who works on one of its keys', async () => {
+    const { book, users, turn, keyspace, at, add } = await opened()
+    await users.set('a', user('Ada'))
+    const release = await keyspace.hold('a')
+    expect(turn.tryNow([at('a')], () => add(at('a'), 1))).toBe('held')
+    const waiting = turn.later([at('a')], () => add(at('a'), 1))
+    release()
+    await (
+      await waiting
+    ).done
+    expect((await users.get('a'))?.visits).toBe(1)
+    await book.close()
+  })
+
+  test('stands in line where the journal takes nothing, and looks again when its turn comes', async () => {
+    const { book, place, users, turn, at, add } = await opened()
+    await users.set('a', user('Ada'))
+    place.journal.refusing = true
+    expect(turn.tryNow([at('a')], () => add(at('a'), 1))).toBe('full')
+    await users.invalidate('a')
+    const waiting = turn.later([at('a')], () =>
+      add(at('a'), Number(turn.read(at('a'))?.visits) + 5),
+    )
+    systemClock.setTimer(30, () => {
+      place.journal.refusing = false
+    })
+    await (
+      await waiting
+    ).done
+    expect((await users.get('a'))?.visits).toBe(5)
+    await book.close()
+  })
+
+  test('that stands in line too long fails, and writes nothing', async () => {
+    const { book, place, users, turn, at, add } = await opened({ pressure: { waitMs: 30 } })
+    await users.set('a', user('Ada'))
+    place.journal.refusing = true
+    await expect(turn.later([at('a')], () => add(at('a'), 1))).rejects.toMatchObject({
+      code: 'OVERLOADED',
+    })
+    place.journal.refusing = false
+    expect((await users.get('a'))?.visits).toBe(0)
+    await book.close()
+  })
+
+  test('that throws writes nothing', async () => {
+    const { book, users, turn, at, add } = await opened()
+    await users.set('a', user('Ada'))
+    const failing = (): void => {
+      add(at('a'), 1)
+      throw new Error('no')
+    }
+    expect(() => turn.tryNow([at('a')], failing)).toThrow('no')
+    await users.invalidate('a')
+    await book.flush()
+    await expect(turn.later([at('a')], failing)).rejects.toThrow('no')
+    expect(turn.tryNow([at('a', true)], () => undefined)).toBe('done')
+    expect(turn.wrote).toBe(false)
+    expect((await users.get('a'))?.visits).toBe(0)
+    await book.close()
+  })
+
+  test('can take back what a part of it wrote', async () => {
+    const { book, users, turn, at, add } = await opened()
+    await users.set('a', user('Ada'))
+    turn.tryNow([at('a')], () => {
+      add(at('a'), 1)
+      const before = turn.writes
+      add(at('a'), 100)
+      expect(turn.read(at('a'))?.visits).toBe(101)
+      turn.undoTo(before)
+      expect(turn.read(at('a'))?.visits).toBe(1)
+    })
+    await turn.done
+    expect((await users.get('a'))?.visits).toBe(1)
+    await book.close()
+  })
+
+  test('that only reads waits where a crash could take back what it saw', async () => {
+    const { book, place, users, turn, at } = await opened()
+    await users.set('a', user('Ada'))
+    turn.tryNow([at('a')], () => turn.read(at('a')))
+    expect(turn.done).toBeUndefined()
+    place.journal.automatic = false
+    const writing = users.set('a', user('Grace'))
+    turn.tryNow([at('a')], () => turn.read(at('a')))
+    const { done } = turn
+    expect(done).toBeDefined()
+    place.journal.automatic = true
+    place.journal.commit()
+    await Promise.all([writing, done])
+    await book.close()
+  })
+
+  test('is in the store when it is told, where its cache asks for that', async () => {
+    const { book, place, turn } = await opened()
+    await book.cache<User>('through', { table: 'users', key: 'id', durability: 'store' }).ready()
+    const keyspace = turn.keyspace('through')
+    if (keyspace === undefined) throw new Error('It was declared.')
+    const target = { keyspace, key: 'x', blind: true }
+    turn.tryNow([target], () =>
+      turn.write(target, { kind: 'patch', fields: { name: 'X' }, amounts: {} }),
+    )
+    await turn.done
+    expect(place.database.rows('users').get('x')).toMatchObject({ name: 'X' })
+    await book.close()
+  })
+})
