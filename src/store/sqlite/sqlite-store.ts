@@ -66,6 +66,7 @@ class SqliteStore implements Store {
   #statements = new WeakMap<Connection, WeakMap<TableSchema, TableStatements>>()
   #connections: Connections | undefined
   #claiming: Claiming | undefined
+  #closed = false
 
   constructor({ path, busyTimeoutMs = 5000 }: SqliteOptions) {
     if (typeof path !== 'string' || path === '') {
@@ -208,6 +209,7 @@ class SqliteStore implements Store {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     this.#claiming = undefined
     this.#disconnect()
   }
@@ -307,6 +309,7 @@ class SqliteStore implements Store {
 
   #claimed(): Claiming {
     if (this.#claiming !== undefined) return this.#claiming
+    if (this.#closed) throw new DaybookError('CLOSED', 'The SQLite store is closed.')
     throw new StoreFailureError({
       kind: 'misconfigured',
       code: 'CLOSED',
