@@ -98,7 +98,9 @@ export function assertUnchanged(after: Snapshot, before: Snapshot): void {
 async function readEverything(journal: FileJournal): Promise<Entry[]> {
   const entries = await contentOf(journal)
   const scanned: [Position, number, number, number][] = []
-  await journal.scan(journal.oldestPosition - 1, (...record) => scanned.push(record))
+  await journal.scan(journal.oldestPosition - 1, (position, lane, hash, bytes) => {
+    scanned.push([position, lane, hash, bytes])
+  })
   const read = entries.map(({ position, lane, hash, bytes }) => [position, lane, hash, bytes])
   assert.deepEqual(scanned, read, 'scan and read give the same')
   const found = await journal.find(entries.map(({ position }) => position))
