@@ -23,7 +23,9 @@ export function corrupt(
   switch (kind) {
     case 'bit flip': {
       const end = endOfCertain(bytes, path === segments.at(-1))
-      const at = chance.below(end)
+      let at = chance.below(end)
+      // Most of a segment is zeros that mean nothing.
+      for (let tries = 0; bytes[at] === 0 && tries < 50; tries++) at = chance.below(end)
       bytes[at] = (bytes[at] as number) ^ (1 << chance.below(8))
       disk.place(path, bytes)
       return kind

@@ -226,6 +226,10 @@ class Connection implements Store {
         .after(server.chance.between(0, server.rates.lingerMs))
         .then(() => held.abandon())
     }
+    /** The same for a commit that is on its way: no rollback reaches it. */
+    const leave = (): void => {
+      lost = true
+    }
     const use = (): void => {
       if (lost || held.over) throw failed('outage', 'CONNECTION_LOST')
     }
@@ -275,7 +279,7 @@ class Connection implements Store {
             owner: this.#life,
           })
         }
-        await this.#commit(apply, held, lose)
+        await this.#commit(apply, held, { lose, leave })
       },
       rollback: async () => {
         if (held.over) return
@@ -289,7 +293,7 @@ class Connection implements Store {
   async #commit(
     apply: (late: boolean) => Promise<void>,
     held: ServerTransaction,
-    lose: () => void,
+    { lose, leave }: { readonly lose: () => void; readonly leave: () => void },
   ): Promise<void> {
     const server = this.#server
     const { chance, rates, observer } = server
@@ -305,6 +309,7 @@ class Connection implements Store {
     }
     if (chance.hits(rates.commitLate)) {
       observer.fired('database: commit applied later')
+      leave()
       // Its own business from here on. Where the server loses the transaction before, it is never applied.
       void server.later(() => apply(true).catch(() => undefined))
       throw failed('outage', 'COMMIT_IN_DOUBT')

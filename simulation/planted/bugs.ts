@@ -141,13 +141,6 @@ const journal: readonly PlantedBug[] = [
 
 const recovery: readonly PlantedBug[] = [
   {
-    name: 'no-sync-at-open',
-    file: 'src/journal/recovery.ts',
-    edits: [{ find: '  await syncAll(files, directory, segments)\n', replace: '' }],
-    why: 'What a killed process had written and not synced is served, and a power cut takes it back.',
-    checkers: ['acknowledged writes are in the journal', 'recovery succeeds'],
-  },
-  {
     name: 'last-batch-not-rewritten',
     file: 'src/journal/recovery.ts',
     edits: [
@@ -615,8 +608,13 @@ const deadLetters: readonly PlantedBug[] = [
   },
   {
     name: 'dead-letters-not-withdrawn',
-    file: 'src/book/open.ts',
-    edits: [{ find: '    await deadLetters.withdrawBeyond(claimed.positions)\n', replace: '' }],
+    file: 'src/flush/dead-letters.ts',
+    edits: [
+      {
+        find: '(slot) => slot.position > (positions[slot.lane] ?? Infinity)',
+        replace: '(slot) => slot.position > Math.max(Infinity, positions.length)',
+      },
+    ],
     why: 'A dead letter of a transaction that never committed stays, and its mutation is decided again.',
     checkers: [
       'the database is a prefix of the journal',
