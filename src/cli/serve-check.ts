@@ -62,10 +62,16 @@ function errorOf(store: Store, error: unknown): unknown {
   )
 }
 
+const rowExpiries = {
+  none: 'EXPIRE is refused',
+  evict: 'EXPIRE lets the row leave memory, not the table',
+  delete: 'EXPIRE deletes the row at the end of its time',
+} as const
+
 function cacheLines(
   name: string,
   schema: TableSchema,
-  rowExpiry: string | undefined,
+  rowExpiry: 'evict' | 'delete' | undefined,
   terminal: Terminal,
 ): string[] {
   if (schema.document) return [`${name}:<key> is a document in table ${schema.table}.`]
@@ -76,10 +82,7 @@ function cacheLines(
     column.databaseType,
     column === schema.rest ? 'all other fields' : column.nullable ? 'may be NULL' : 'NOT NULL',
   ])
-  const expiry =
-    rowExpiry === undefined
-      ? 'EXPIRE is refused'
-      : 'EXPIRE lets the row leave memory, not the table'
+  const expiry = rowExpiries[rowExpiry ?? 'none']
   return [
     `${terminal.style('bold', `${name}:${key}`)} is a row of table ${schema.table}; ${expiry}.`,
     ...table(terminal, [{ title: 'field' }, { title: 'type' }, { title: '' }], rows).map(

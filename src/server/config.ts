@@ -22,6 +22,7 @@ import {
 } from '../book/options.ts'
 import type { HttpOptions } from './http/http-options.ts'
 import { readRedisOptions, type RedisOptions } from './redis/options.ts'
+import { noDeadlineMs } from './redis/databases.ts'
 import type { RowExpiry } from './redis/table-space.ts'
 
 /** A cache as the configuration gives it: what JSON can say of one, and what EXPIRE means. */
@@ -84,11 +85,13 @@ function readCaches(given: object | undefined): ServerConfig['caches'] {
   const caches = new Map<string, { options: CacheOptions<unknown>; rowExpiry: RowExpiry }>()
   for (const [name, cache] of Object.entries(given ?? {}) as [string, ServedCacheOptions][]) {
     checkCacheName(name)
-    const { expire, ...options } = cache
     // Checked now, so that a mistake is found before anything is opened.
-    readCacheOptions(name, { ...options, ...(expire === undefined ? {} : { expire: 'evict' }) })
+    const { expire, ...options } = cache
     checkRowExpiry(name, expire)
-    caches.set(name, { options, rowExpiry: expire })
+    const own: CacheOptions<unknown> =
+      expire === 'delete' ? { ttlMs: noDeadlineMs, ...options, expire } : options
+    readCacheOptions(name, own)
+    caches.set(name, { options: own, rowExpiry: expire })
   }
   return caches
 }
@@ -103,10 +106,10 @@ function checkCacheName(name: string): void {
 }
 
 function checkRowExpiry(name: string, expire: unknown): void {
-  if (expire === undefined || expire === 'evict') return
+  if (expire === undefined || expire === 'evict' || expire === 'delete') return
   const path = `caches.${name}.expire`
-  throw new DaybookError('INVALID_OPTION', `Option ${path} must be 'evict'.`, {
-    details: { path, expected: "'evict'" },
-    hint: 'EXPIRE then lets the row leave memory at its end; the row itself stays in the table.',
+  throw new DaybookError('INVALID_OPTION', `Option ${path} must be 'evict' or 'delete'.`, {
+    details: { path, expected: "'evict' or 'delete'" },
+    hint: 'At the end of its time a row then leaves memory, or is deleted.',
   })
 }

@@ -56,8 +56,8 @@ export type Command = Described &
     | {
         /** A step of a turn, perhaps run again: no effect but what it writes, unless it cannot be run again. */
         readonly run: (call: Call) => string
-        /** True where this call looks at none of its keys. */
-        readonly blind?: (args: readonly string[]) => boolean
+        /** True where this call looks at none of its keys; `rows` where it does not look at keys that are rows. */
+        readonly blind?: (args: readonly string[]) => boolean | 'rows'
       }
     | {
         /** Not a step: it waits for something. */

@@ -14,7 +14,7 @@
  */
 
 import type { Socket } from 'node:net'
-import type { Acknowledgement, Turn } from '../../book/turn.ts'
+import type { Acknowledgement, Place, Turn } from '../../book/turn.ts'
 import { keyRange, type Call, type Command } from './command.ts'
 import { errorLine, ForeignProtocol, RedisError, wrongArity } from './redis-error.ts'
 import { failure, queued } from './reply.ts'
@@ -22,7 +22,7 @@ import { ReplyQueue } from './reply-queue.ts'
 import { ProtocolError, RequestParser, strangerLimits } from './request-parser.ts'
 import type { CommandStats, Server } from './server.ts'
 import { Session, type Queued } from './session.ts'
-import type { Target } from './space.ts'
+import { placesOf, type Target } from './space.ts'
 import { hasChanged } from './commands/transaction-commands.ts'
 
 /** Requests that are read ahead while a command is stalled. */
@@ -280,14 +280,14 @@ export class Connection {
       return
     }
     this.#run = command.run
-    this.#attempt(call.targets)
+    this.#attempt(placesOf(call.targets))
   }
 
   /** Runs the step now, or stalls. */
-  #attempt(targets: readonly Target[], ended?: () => void): void {
+  #attempt(places: readonly Place[], ended?: () => void): void {
     const { turn } = this.#server
     try {
-      if (turn.tryNow(targets, this.#step) === 'done') {
+      if (turn.tryNow(places, this.#step) === 'done') {
         ended?.()
         this.#answer(this.#reply, turn)
         return
@@ -298,7 +298,7 @@ export class Connection {
       return
     }
     this.#stallFor(
-      turn.later(targets, this.#step, this.#gone.signal).then(
+      turn.later(places, this.#step, this.#gone.signal).then(
         (done) => {
           ended?.()
           return { reply: this.#reply, done }
@@ -325,10 +325,10 @@ export class Connection {
       return
     }
     const parts = this.#partsOf(transaction.queue)
-    const targets = [
+    const places = placesOf([
       ...session.watched.map(({ target }) => target),
       ...parts.flatMap((part) => part.targets),
-    ]
+    ])
     const call = this.#call
     let replies: string[] | undefined
     this.#run = () => {
@@ -339,20 +339,20 @@ export class Connection {
     }
     const waiting = parts.some(({ command }) => 'wait' in command)
     if (!waiting) {
-      this.#attempt(targets, () => session.endTransaction())
+      this.#attempt(places, () => session.endTransaction())
       return
     }
-    this.#stallFor(this.#execAndWait(targets, parts, () => replies))
+    this.#stallFor(this.#execAndWait(places, parts, () => replies))
   }
 
   async #execAndWait(
-    targets: readonly Target[],
+    places: readonly Place[],
     parts: readonly Part[],
     repliesOf: () => string[] | undefined,
   ): Promise<Answered> {
     const { session } = this
     try {
-      const done = await this.#server.turn.later(targets, this.#step, this.#gone.signal)
+      const done = await this.#server.turn.later(places, this.#step, this.#gone.signal)
       const replies = repliesOf()
       if (replies === undefined) return { reply: this.#reply, done }
       await done.done
@@ -411,7 +411,7 @@ export class Connection {
   ): readonly Target[] {
     const { databases } = this.#server
     const { keys } = command
-    const blind = 'blind' in command && command.blind?.(args) === true
+    const blind = ('blind' in command && command.blind?.(args)) || false
     // Most commands have one key.
     if (keys !== undefined && keys[0] === keys[1]) {
       return args.length <= keys[0]
@@ -464,7 +464,7 @@ export class Connection {
       try {
         const command = this.#server.commandOf(args)
         const targets = this.#targetsOf(command, args, plain, this.session.database)
-        for (const target of targets) if (!turn.knows(target)) turn.prefetch(target)
+        for (const place of placesOf(targets)) if (!turn.knows(place)) turn.prefetch(place)
       } catch {
         // It is refused when its turn comes.
       }

@@ -34,7 +34,7 @@ interface Part {
 }
 
 /** Deadlines are given with each write; this one is only there because rows that expire need one. */
-const noDeadlineMs = 3650 * 86_400_000
+export const noDeadlineMs = 3650 * 86_400_000
 /** Nobody else writes these rows, so "there is none" stays true. */
 const absenceMs = 86_400_000
 
@@ -53,6 +53,9 @@ export class Databases {
 
   /** Finds and checks all tables. Throws STORE_MISCONFIGURED with what is wrong. */
   async open(): Promise<void> {
+    const ends = this.#options.mappings.some(({ rowExpiry }) => rowExpiry === 'delete')
+      ? await this.#documents('redis:deadlines')
+      : undefined
     for (const { cache: name, rowExpiry } of this.#options.mappings) {
       const cache = await this.#book.cache<unknown>(name).ready()
       const keyspace = this.#turn.keyspace(name)
@@ -60,7 +63,7 @@ export class Databases {
       const prefix = `${name}:`
       const space = keyspace.schema.document
         ? new DocumentSpace(keyspace, this.#turn, prefix)
-        : new TableSpace(keyspace, this.#turn, prefix, rowExpiry)
+        : new TableSpace(keyspace, this.#turn, prefix, rowExpiry, ends?.space.keyspace)
       this.#mapped.set(name, { space, cache })
     }
     await this.ready(0)
@@ -74,6 +77,10 @@ export class Databases {
   async ready(index: number): Promise<void> {
     if (this.has(index)) return
     const name = index === 0 ? 'redis' : `redis:${index}`
+    this.#plain[index] = await this.#documents(name)
+  }
+
+  async #documents(name: string): Promise<Part> {
     const cache = await this.#book
       .cache<unknown>(name, {
         ...this.#options.documents,
@@ -84,11 +91,11 @@ export class Databases {
       .ready()
     const keyspace = this.#turn.keyspace(name)
     if (keyspace === undefined) throw new Error(`Cache ${name} was declared.`)
-    this.#plain[index] = { space: new DocumentSpace(keyspace, this.#turn, ''), cache }
+    return { space: new DocumentSpace(keyspace, this.#turn, ''), cache }
   }
 
-  /** Where a key is. `blind`: the command does not look at what is there. */
-  target(index: number, name: string, plain: boolean, blind: boolean): Target {
+  /** Where a key is. `blind`: the command does not look at what is there, or not where that is a row. */
+  target(index: number, name: string, plain: boolean, blind: boolean | 'rows'): Target {
     if (index === 0 && this.#mapped.size > 0) {
       const colon = name.indexOf(':')
       const part = colon > 0 ? this.#mapped.get(name.slice(0, colon)) : undefined
@@ -99,7 +106,7 @@ export class Databases {
     const { space } = part
     const key = keyTextOf(name, plain)
     if (key.length * 3 > maxKeyBytes) checkLength(key)
-    return { space, keyspace: space.keyspace, key, name, blind }
+    return { space, keyspace: space.keyspace, key, name, blind: blind === true }
   }
 
   /** Of one database: the plain keys, and the mapped ones of database 0. */
@@ -117,16 +124,11 @@ export class Databases {
 
 export type DatabasePart = Part
 
-function mappedTarget(space: Space, name: string, at: number, blind: boolean): Target {
-  const rest = name.slice(at)
-  if (!(space instanceof TableSpace)) {
-    const key = keyTextOf(rest, false)
-    checkLength(key)
-    return { space, keyspace: space.keyspace, key, name, blind }
-  }
-  const key = space.keyOf(rest)
-  space.evictOver(key)
-  return { space, keyspace: space.keyspace, key, name, blind }
+function mappedTarget(space: Space, name: string, at: number, blind: boolean | 'rows'): Target {
+  if (space instanceof TableSpace) return space.target(name, at, blind)
+  const key = keyTextOf(name.slice(at), false)
+  checkLength(key)
+  return { space, keyspace: space.keyspace, key, name, blind: blind === true }
 }
 
 function checkLength(key: string): void {

@@ -28,6 +28,7 @@ const noAmounts = {}
 export class DocumentSpace implements Space {
   readonly keyspace: Keyspace
   readonly ownsRows = true
+  readonly endsRows = true
   readonly #turn: Turn
   readonly #prefix: string
 

@@ -18,6 +18,16 @@ export interface Target extends Place {
   readonly space: Space
   /** As the client wrote it. */
   readonly name: string
+  /** Where the deadline of a row is, for mappings whose rows end with their time. */
+  readonly deadline?: Place | undefined
+}
+
+/** All that a step on these keys reads and writes. */
+export function placesOf(targets: readonly Target[]): readonly Place[] {
+  if (targets.every(({ deadline }) => deadline === undefined)) return targets
+  return targets.flatMap((target): Place[] =>
+    target.deadline === undefined ? [target] : [target, target.deadline],
+  )
 }
 
 /** What `current` is called below is what `live` has returned in the same step. */
@@ -25,6 +35,8 @@ export interface Space {
   readonly keyspace: Keyspace
   /** Of Daybook's own table: keys that FLUSHDB deletes. Rows of others' tables only leave the cache. */
   readonly ownsRows: boolean
+  /** The end of a key's time deletes it. Else it leaves memory only. */
+  readonly endsRows: boolean
 
   /** The value, unless its time is over. */
   live(target: Target): Fields | undefined

@@ -3,7 +3,11 @@
  * `orders:acme:7`. A row is a hash whose fields are its columns; one that is NULL is not there. As a string, by GET and
  * SET, a row is JSON.
  *
- * Increments reach the database as increments, in the column's own type. What EXPIRE means is said by the mapping.
+ * Increments reach the database as increments, in the column's own type.
+ *
+ * What EXPIRE means is said by the mapping. By `evict` a row leaves memory at the end of its time, and the deadline is of
+ * this process. By `delete` the row is deleted, so its deadline must survive a restart: it is a document of a cache of its
+ * own, written in one batch with the row, and every write of the row repeats it for the engine's sweep.
  */
 
 import type { Keyspace } from '../../book/keyspace.ts'
@@ -22,24 +26,29 @@ import type { Space, Target, ValueType } from './space.ts'
 /** What EXPIRE of a row does at the end of its time. undefined: EXPIRE is refused. */
 export type RowExpiry = 'evict' | 'delete' | undefined
 
-/** Deadlines that are remembered; beyond it the oldest is forgotten, and its row leaves memory at once. */
+/** Deadlines of `evict` that are remembered; beyond it the oldest is forgotten, and its row leaves memory at once. */
 const maxDeadlines = 100_000
 
 export class TableSpace implements Space {
   readonly keyspace: Keyspace
   readonly ownsRows = false
+  readonly endsRows: boolean
   readonly #turn: Turn
   readonly #prefix: string
   readonly #expiry: RowExpiry
+  /** Of the deadlines, for `delete`. */
+  readonly #ends: Keyspace | undefined
   readonly #columns: ReadonlyMap<string, Column>
   /** By key, for `expire: 'evict'`: of this process only, for the row itself stays. */
   readonly #deadlines = new Map<string, number>()
 
-  constructor(keyspace: Keyspace, turn: Turn, prefix: string, expiry: RowExpiry) {
+  constructor(keyspace: Keyspace, turn: Turn, prefix: string, expiry: RowExpiry, ends?: Keyspace) {
     this.keyspace = keyspace
     this.#turn = turn
     this.#prefix = prefix
     this.#expiry = expiry
+    this.endsRows = expiry === 'delete'
+    this.#ends = expiry === 'delete' ? ends : undefined
     this.#columns = new Map(keyspace.schema.columns.map((column) => [column.name, column]))
   }
 
@@ -58,8 +67,28 @@ export class TableSpace implements Space {
     return canonicalKey(schema, parts)
   }
 
+  /** `blind`: the command looks at nothing, neither at the row nor at its deadline. */
+  target(name: string, at: number, blind: boolean | 'rows'): Target {
+    const key = this.keyOf(name.slice(at))
+    if (this.#deadlines.size > 0) this.evictOver(key)
+    const { keyspace } = this
+    // A merge needs no look at the row, but one at its deadline, which it must repeat.
+    const ends = this.#ends
+    const deadline =
+      ends === undefined
+        ? undefined
+        : { keyspace: ends, key: this.#prefix + key, blind: blind === true }
+    const isBlind = blind === true || (blind === 'rows' && deadline === undefined)
+    return { space: this, keyspace, key, name, blind: isBlind, deadline }
+  }
+
+  /** A row that is over is deleted by whoever looks at it first, or by the engine's sweep. */
   live(target: Target): Fields | undefined {
-    return this.#turn.read(target)
+    const current = this.#turn.read(target)
+    const atMs = this.#deadlineOf(target)
+    if (atMs === undefined || atMs > this.#turn.wallTime()) return current
+    if (current !== undefined) this.delete(target)
+    return undefined
   }
 
   typeOf(): ValueType {
@@ -68,6 +97,7 @@ export class TableSpace implements Space {
 
   delete(target: Target): void {
     this.#deadlines.delete(target.key)
+    this.#forgetDeadline(target)
     this.#turn.write(target, { kind: 'delete' })
   }
 
@@ -90,11 +120,18 @@ export class TableSpace implements Space {
   }
 
   expiresAt(target: Target): number | undefined {
-    return this.#deadlines.get(target.key)
+    return this.#deadlines.get(target.key) ?? this.#deadlineOf(target)
   }
 
   expire(target: Target, _current: Fields, atMs: number | undefined): void {
     const { key } = target
+    if (this.#ends !== undefined) {
+      if (atMs === undefined) this.#forgetDeadline(target)
+      else this.#setDeadline(target, atMs)
+      // Changes nothing but when the row ends.
+      this.#write(target, { kind: 'patch', fields: {}, amounts: {} }, atMs)
+      return
+    }
     if (atMs === undefined) {
       this.#deadlines.delete(key)
       return
@@ -102,7 +139,7 @@ export class TableSpace implements Space {
     if (this.#expiry !== 'evict') {
       const { table } = this.keyspace.schema
       throw new RedisError(
-        `ERR the mapping does not say what EXPIRE of a row of table "${table}" means: add expire: "evict" to cache "${this.keyspace.name}"`,
+        `ERR the mapping does not say what EXPIRE of a row of table "${table}" means: add expire: "evict" or "delete" to cache "${this.keyspace.name}"`,
       )
     }
     this.#deadlines.delete(key)
@@ -120,8 +157,15 @@ export class TableSpace implements Space {
 
   setString(target: Target, value: string, _plain: boolean, expiresAtMs: number | undefined): void {
     const row = this.#rowOf(value)
-    this.#turn.write(target, { kind: 'set', fields: this.keyspace.codec.row(row, target.key) })
-    this.expire(target, {}, expiresAtMs)
+    const fields = this.keyspace.codec.row(row, target.key)
+    if (this.#ends === undefined) {
+      this.#turn.write(target, { kind: 'set', fields })
+      this.expire(target, {}, expiresAtMs)
+      return
+    }
+    if (expiresAtMs === undefined) this.#forgetDeadline(target)
+    else this.#setDeadline(target, expiresAtMs)
+    this.#write(target, { kind: 'set', fields }, expiresAtMs)
   }
 
   checkEditable(): void {
@@ -205,7 +249,34 @@ export class TableSpace implements Space {
   }
 
   copyTo(current: Fields, target: Target): void {
+    this.#forgetDeadline(target)
     this.#turn.write(target, { kind: 'set', fields: current })
+  }
+
+  /** Wall time in ms; undefined where the row has none, or where the step does not look. */
+  #deadlineOf({ deadline }: Target): number | undefined {
+    if (deadline === undefined || deadline.blind) return undefined
+    const atMs = this.#turn.read(deadline)?.['']
+    return typeof atMs === 'number' ? atMs : undefined
+  }
+
+  #setDeadline({ deadline }: Target, atMs: number): void {
+    if (deadline === undefined) return
+    const ttlMs = Math.max(0, atMs - this.#turn.wallTime())
+    this.#turn.write(deadline, { kind: 'set', fields: { '': atMs } }, ttlMs)
+  }
+
+  #forgetDeadline(target: Target): void {
+    const { deadline } = target
+    if (deadline === undefined) return
+    if (deadline.blind || this.#turn.read(deadline) !== undefined) {
+      this.#turn.write(deadline, { kind: 'delete' })
+    }
+  }
+
+  #write(target: Target, mutation: Mutation, atMs = this.#deadlineOf(target)): void {
+    const ttlMs = atMs === undefined ? undefined : Math.max(0, atMs - this.#turn.wallTime())
+    this.#turn.write(target, mutation, ttlMs)
   }
 
   /** Where a row is not there, its defaults are incremented. */
@@ -231,12 +302,11 @@ export class TableSpace implements Space {
   }
 
   #add(target: Target, column: Column, amount: Amount): void {
-    const mutation: Mutation = { kind: 'patch', fields: {}, amounts: { [column.name]: amount } }
-    this.#turn.write(target, mutation)
+    this.#write(target, { kind: 'patch', fields: {}, amounts: { [column.name]: amount } })
   }
 
   #patch(target: Target, fields: Fields): void {
-    this.#turn.write(target, { kind: 'patch', fields, amounts: {} })
+    this.#write(target, { kind: 'patch', fields, amounts: {} })
   }
 
   /** Out of the column's range is refused before it is acknowledged. */

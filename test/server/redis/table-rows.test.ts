@@ -135,7 +135,9 @@ describe('a row', () => {
     const redis = await client()
     await redis.call('HSET', 'users:1', 'name', 'Ada')
     await redis.call('HSET', 'orders:a:1', 'total', '1')
-    expect(await redis.failure('EXPIRE', 'orders:a:1', 10)).toMatch('expire: "evict"')
+    expect(await redis.failure('EXPIRE', 'orders:a:1', 10)).toMatch(
+      'add expire: "evict" or "delete"',
+    )
     expect(await redis.call('EXPIRE', 'users:1', 100)).toBe(1)
     expect(await redis.call('TTL', 'users:1')).toBe(100)
     expect(await redis.call('PERSIST', 'users:1')).toBe(1)
@@ -160,5 +162,47 @@ describe('a row', () => {
     expect([added, total, name]).toEqual([1, 2, 'Ada'])
     await book.flush()
     expect(rows('SELECT id FROM users')).toEqual([{ id: 1 }])
+  })
+
+  test('ends with its time, where the mapping says so; over a restart too', async () => {
+    const ending: ServedOptions = {
+      ...options,
+      caches: {
+        users: { table: 'users', key: 'id', expire: 'delete', ttlMs: 1e11, rowExpiry: 'delete' },
+      },
+    }
+    const first = await served(ending)
+    const before = await first.client()
+    await before.call('HSET', 'users:1', 'name', 'Ada')
+    await before.call('HSET', 'users:2', 'name', 'Bob')
+    expect(await before.call('TTL', 'users:1')).toBe(-1)
+    expect(await before.call('EXPIRE', 'users:1', 1000)).toBe(1)
+    expect(await before.call('EXPIRE', 'users:2', 1000)).toBe(1)
+    await first.stop()
+
+    const second = await served({ ...ending, directory: first.directory, schema: '' })
+    const redis = await second.client()
+    // A write of the row does not forget its time.
+    expect(await redis.call('HINCRBY', 'users:1', 'visits', 1)).toBe(1)
+    expect(await redis.call('TTL', 'users:1')).toBeGreaterThan(900)
+    expect(await redis.call('PERSIST', 'users:2')).toBe(1)
+    expect(await redis.call('TTL', 'users:2')).toBe(-1)
+    expect(await redis.call('PEXPIRE', 'users:1', 1)).toBe(1)
+    await expect.poll(() => redis.call('EXISTS', 'users:1')).toBe(0)
+    expect(await redis.call('HMSET', 'users:1', 'name', 'Eve')).toBe('OK')
+    expect(await redis.call('HGETALL', 'users:1')).toEqual(['name', 'Eve', 'visits', '0'])
+    await redis.call('SET', 'users:3', '{"name":"Cyd"}', 'PX', 50)
+    await redis.call('DAYBOOK', 'FLUSH')
+    await expect
+      .poll(
+        async () => {
+          await second.book.flush()
+          return second.rows('SELECT name FROM users ORDER BY id')
+        },
+        { timeout: 20_000 },
+      )
+      .toEqual([{ name: 'Eve' }, { name: 'Bob' }])
+    expect(await redis.call('EXPIRE', 'users:2', -1)).toBe(1)
+    expect(await redis.call('EXISTS', 'users:2')).toBe(0)
   })
 })

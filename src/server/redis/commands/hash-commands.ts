@@ -19,7 +19,7 @@ function setFields(call: Call, name: string): number {
   if (call.args.length % 2 !== 0) throw wrongArity(name)
   const target = targetOf(call)
   const { space } = target
-  const current = hashAt(target)
+  const current = target.blind ? undefined : hashAt(target)
   const added = new Set<string>()
   for (let at = 2; at < call.args.length; at += 2) {
     const field = argumentOf(call, at)
@@ -181,6 +181,8 @@ export const hashCommands = inGroup('hash', [
       setFields(call, 'hmset')
       return ok
     },
+    // Unlike HSET it does not say how many fields are new, so a merge need not know the row.
+    blind: () => 'rows',
   },
   { name: 'hsetnx', arity: 4, flags: ['write', 'denyoom', 'fast'], keys: [1, 1, 1], run: hsetnx },
   { name: 'hget', arity: 3, flags: ['readonly', 'fast'], keys: [1, 1, 1], run: hget },

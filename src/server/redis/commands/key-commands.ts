@@ -7,7 +7,7 @@ import { matchesGlob } from '../glob.ts'
 import { safeIntegerOf } from '../numbers.ts'
 import { notAnInteger, RedisError, syntaxError, wrongType } from '../redis-error.ts'
 import { bulk, bulks, integer, ok, one, simple, zero } from '../reply.ts'
-import type { Target } from '../space.ts'
+import { placesOf, type Target } from '../space.ts'
 import { cursorOf, scanOptions } from './scan-members.ts'
 
 function countLive(call: Call): number {
@@ -69,7 +69,7 @@ function expire(name: string, unitMs: number, relative: boolean): (call: Call) =
     // A key without a deadline lives for ever: nothing is beyond that.
     if (flags.gt && (before === undefined || atMs <= before)) return zero
     if (flags.lt && before !== undefined && atMs >= before) return zero
-    if (atMs <= call.turn.wallTime() && space.ownsRows) space.delete(target)
+    if (atMs <= call.turn.wallTime() && space.endsRows) space.delete(target)
     else space.expire(target, current, atMs)
     return one
   }
@@ -151,7 +151,7 @@ async function acrossDatabases(
   const from = server.databases.target(session.database, argumentOf(call, 1), call.plain, false)
   const target = server.databases.target(to.database, to.name, call.plain, false)
   let reply = ''
-  const { done } = await call.turn.later([from, target], () => {
+  const { done } = await call.turn.later(placesOf([from, target]), () => {
     reply = step(from, target)
   })
   await done
@@ -220,7 +220,7 @@ async function ofType(call: Call, names: readonly string[], wanted: string): Pro
   const found: string[] = []
   for (const name of names) {
     const target = server.databases.target(session.database, name, false, false)
-    const { done } = await turn.later([target], () => {
+    const { done } = await turn.later(placesOf([target]), () => {
       const current = target.space.live(target)
       if (current !== undefined && target.space.typeOf(current) === wanted) found.push(name)
     })
