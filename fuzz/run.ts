@@ -2,8 +2,9 @@
  * `npm run fuzz -- [--seconds n] [--target name] [--seed s] [--path p]`
  *
  * Runs the targets in turn, a round of each at a time, with a new seed for each round: the first one is printed, and all
- * others follow from it. A case that fails is shrunk and printed with what repeats it, and ends the run with status 1;
- * so does an outcome that a target can come to and never came to.
+ * others follow from it. `--target journal` is `journal-damage`, `journal-repair` and all others whose names begin so. A
+ * case that fails is shrunk and printed with what repeats it, and ends the run with status 1; so does an outcome that a
+ * target can come to and never came to.
  */
 
 import { randomInt } from 'node:crypto'
@@ -26,7 +27,7 @@ async function main(): Promise<number> {
   })
   const seconds = Number(values.seconds)
   const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed)
-  const chosen = targets.filter(({ name }) => values.target === undefined || name === values.target)
+  const chosen = targets.filter(({ name }) => `${name}-`.startsWith(`${values.target ?? name}-`))
   if (!(seconds > 0) || !Number.isSafeInteger(seed) || chosen.length === 0) {
     console.error('Usage: npm run fuzz -- [--seconds n] [--target name] [--seed s] [--path p]')
     console.error(`Targets: ${targets.map(({ name }) => name).join(', ')}`)
