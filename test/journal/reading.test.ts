@@ -86,3 +86,17 @@ describe('a segment', () => {
     await journal.close()
   })
 })
+
+test('batches that lie across the chunks of a reader are read whole, before and after a restart', async () => {
+  const fixture = new JournalFixture()
+  const large = { segmentBytes: 4 << 20, maxBytes: 16 << 20 }
+  const journal = await fixture.open(large)
+  const keys = Array.from({ length: 9 }, (_, index) => `k${index}`)
+  for (const key of keys) await journal.append([entryOf(key, { bytes: 300_000 })]).done
+  expect([...(await keysOf(journal)).values()]).toEqual(keys)
+  await journal.close()
+  const again = await fixture.open(large)
+  expect(again.cut).toBeUndefined()
+  expect([...(await keysOf(again)).values()]).toEqual(keys)
+  await again.close()
+})
