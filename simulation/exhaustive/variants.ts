@@ -14,7 +14,7 @@ type Fate =
 export type Variant = readonly Fate[]
 
 /** Beyond so many combinations each operation deviates alone, from nothing and from everything. */
-const maxCombinations = 24
+const maxCombinations = 12
 
 /** Every case, or where these are too many, nothing, everything, and each operation alone in each of its fates. */
 export function variantsOf(unsynced: readonly UnsyncedOperation[]): Variant[] {
