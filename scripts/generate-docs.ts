@@ -20,6 +20,7 @@ import {
   rejectionTable,
 } from '../src/book/options.ts'
 import { observeWithOpenTelemetry } from '../src/observe/otel.ts'
+import { routes } from '../src/server/http/routes.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -27,6 +28,7 @@ export const generatedDocuments = [
   'docs/errors.md',
   'docs/options.md',
   'docs/metrics.md',
+  'docs/http-api.md',
   'README.md',
 ] as const
 
@@ -59,6 +61,9 @@ const parts = new Map<string, () => string>([
   ['instruments', instrumentTable],
   ['stats', statsTable],
   ['demo', demoExcerpt],
+  ['http-routes', routeTable],
+  ['http-options', () => memberTable('src/server/http/http-options.ts', 'HttpOptions')],
+  ['http-limits', () => memberTable('src/server/http/http-options.ts', 'HttpLimits')],
 ])
 
 // ── Errors ──
@@ -209,6 +214,15 @@ function statsTable(): string {
   }
   walk(membersOf(source, 'BookStats'), '')
   return [...rowHead('Field', 'Type', 'Note'), ...lines].join('\n')
+}
+
+// ── HTTP ──
+
+function routeTable(): string {
+  const lines = routes.map(({ method, path, open, summary }) =>
+    row(code(`${method} ${path}`), open === true ? 'open' : '', summary),
+  )
+  return [...rowHead('Route', '', 'What it does'), ...lines].join('\n')
 }
 
 // ── The demonstration ──

@@ -51,12 +51,14 @@ describe('the package', () => {
   test('has what it should have, and nothing else', () => {
     const paths = packed.files.map(({ path }) => path)
     const expected =
-      /^(dist\/.+\.(js|d\.ts)|docs\/.+|README\.md|CHANGELOG\.md|LICENSE|package\.json)$/
+      /^(dist\/.+\.(js|d\.ts)|dist\/server\/dashboard\/.+\.(html|css|svg)|docs\/.+|README\.md|CHANGELOG\.md|LICENSE|package\.json)$/
     expect(paths.filter((path) => !expected.test(path))).toEqual([])
     for (const path of [
       'dist/index.js',
       'dist/index.d.ts',
       'dist/cli/main.js',
+      'dist/server/dashboard/index.html',
+      'dist/server/dashboard/style.css',
       'LICENSE',
       'README.md',
     ]) {

@@ -48,8 +48,8 @@ export function overviewPage({ live }) {
   })
 
   const pending = tile('Pending', (/** @type {Sample} */ at) => at.pending)
-  const flush = tile('Flush', (/** @type {Sample} */ at) => at.flushMaxMs)
-  const sync = tile('Journal sync', (/** @type {Sample} */ at) => at.syncP99Ms)
+  const flush = tile('Flush, median', (/** @type {Sample} */ at) => at.flushMaxMs)
+  const sync = tile('Journal sync, median', (/** @type {Sample} */ at) => at.syncP99Ms)
   const hits = tile('Cache hits')
   const flowChart = timeChart({
     series: [

@@ -59,6 +59,8 @@ const unreadable: ReadonlyMap<unknown, string> = new Map([
   ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
 ])
 const requestsPerSocket = 10_000
+/** Nothing has moved for longer than any request may wait for the store: who should read has gone. */
+const idleMs = 660_000
 const maxUrlLength = 8_192
 
 /** Listens. Throws INVALID_OPTION, also where the address cannot be had, and what the audit log throws. */
@@ -81,6 +83,7 @@ export async function startHttp(
   })
   node.maxHeadersCount = maxHeaders
   node.maxRequestsPerSocket = requestsPerSocket
+  node.timeout = idleMs
   node.maxConnections = options.limits.connections
   try {
     await listen(node, options)

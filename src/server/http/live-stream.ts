@@ -50,7 +50,11 @@ export async function streamFigures(
   }
   const end = (): void => over.resolve()
 
-  response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' })
+  response.writeHead(200, {
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    // A proxy is not to gather events until they fill its buffer.
+    'X-Accel-Buffering': 'no',
+  })
   let timer = clock.setTimer(heartbeatMs, beat)
   response.on('drain', onDrain)
   response.once('close', end)
