@@ -293,7 +293,11 @@ async function send(
   if ('cookie' in content && content.cookie !== undefined) {
     response.setHeader('Set-Cookie', content.cookie)
   }
-  if ('stream' in content) return content.stream(response)
+  if ('stream' in content) {
+    if (request.method !== 'HEAD') return content.stream(response)
+    response.writeHead(200).end()
+    return
+  }
   if ('text' in content) return sendText(request, response, 200, content.text, content.type)
   if ('json' in content) {
     return sendText(request, response, content.status ?? 200, toTaggedJson(content.json), jsonType)

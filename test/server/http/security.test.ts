@@ -248,6 +248,9 @@ describe('every answer', () => {
       expect([answer.status, answer.text]).toEqual([200, ''])
       expect(Number(answer.headers['content-length'])).toBeGreaterThan(10)
     }
+    // What would not end by itself does.
+    const live = await send(http.url, '/api/live', { method: 'HEAD', headers: bearer })
+    expect([live.status, live.text]).toEqual([200, ''])
   })
 
   it('says nothing of what nobody foresaw', async () => {
