@@ -42,6 +42,8 @@ export interface Exploration {
   readonly failures: readonly Failure[]
 }
 
+/** After a second crash only one recovery in so many is gone on with: writing again is a good part of the work. */
+const goOnEvery = 4
 /** Failures beyond this end the exploration. */
 const maxFailures = 10
 
@@ -109,7 +111,9 @@ class Explorer {
     try {
       await run.drive(run.recover(), 'the recovery')
       run.onMoment = () => undefined
-      await run.drive(run.goOn(), 'what comes after the recovery')
+      if (depth === 1 || state % goOnEvery === 0) {
+        await run.drive(run.goOn(), 'what comes after the recovery')
+      }
     } catch (error) {
       if (isWanted) {
         this.#failures.push({

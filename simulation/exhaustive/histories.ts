@@ -79,12 +79,10 @@ export const histories: readonly History[] = [
     about: 'a row that the database refuses, what is parked behind it, edit, retry and discard',
     async run(run) {
       await run.open()
-      await run.write({ key: 'a', kind: 'set' })
       await run.write({ key: 'p', kind: 'set', poison: true })
       await run.write({ key: 'p', kind: 'increment' })
       await run.flush()
       await run.write({ key: 'q', kind: 'set', poison: true })
-      await run.write({ key: 'a', kind: 'increment' })
       await run.flush()
       await run.retry('p', true)
       await run.flush()
