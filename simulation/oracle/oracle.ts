@@ -422,6 +422,13 @@ export class Oracle {
       if (letter === undefined && this.#retried.has(record.position)) {
         // It had become a dead letter before the database went back, and stands further on as a retry.
         this.#model.excluded.set(record.position, { known: true })
+      } else if (
+        letter === undefined &&
+        this.#discarded.has(`${record.lane}-${record.position}`) &&
+        this.#isRefused(range, at, commit.refused)
+      ) {
+        // Someone gave it up as soon as it was there, before the checkpoint passed it.
+        this.#model.excluded.set(record.position, { known: true })
       } else if (letter === undefined) {
         this.#mustNotPark(record)
         this.#mustBeSettled(record)
@@ -627,14 +634,23 @@ export class Oracle {
         `${letter.id} is parked behind ${behind}, which is no dead letter`,
       )
     }
-    const members = unitAround(range, at).filter(({ position }) => !this.#retried.has(position))
-    const unit = new Set(members.map(placeOf))
-    const isUnit = (keys: ReadonlySet<string>): boolean =>
-      keys.size === unit.size && [...unit].every((place) => keys.has(place))
-    if (refused.some(isUnit)) return
+    if (this.#isRefused(range, at, refused)) return
     throw new Violation(
       'dead letters are justified',
       `${letter.id} (${letter.cache}/${letter.key}) became a dead letter, and the database had not refused it`,
+    )
+  }
+
+  /** Whether the database refused a write of just this record's unit, without what has moved of it. */
+  #isRefused(
+    range: readonly JournalRecord[],
+    at: number,
+    refused: readonly ReadonlySet<string>[],
+  ): boolean {
+    const members = unitAround(range, at).filter(({ position }) => !this.#retried.has(position))
+    const unit = new Set(members.map(placeOf))
+    return refused.some(
+      (keys) => keys.size === unit.size && [...unit].every((place) => keys.has(place)),
     )
   }
 
