@@ -10,5 +10,6 @@ export const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   'drain-sqlite': async () => (await import('./drain-sqlite.bench.ts')).bench,
   'hot-keys': async () => (await import('./hot-keys.bench.ts')).bench,
   recovery: async () => (await import('./recovery.bench.ts')).bench,
+  'redis-protocol': async () => (await import('./redis-protocol.bench.ts')).bench,
   outage: async () => (await import('./outage.bench.ts')).bench,
 }
