@@ -241,6 +241,7 @@ export class Flusher implements FlushContext {
     laneIndex: number,
     limits: { timeoutMs: number; signal?: AbortSignal },
   ): Promise<void> {
+    if (this.fencedBy !== undefined) throw this.fencedError()
     await waitFor((this.#flushers[laneIndex] as LaneFlusher).verify(), {
       clock: this.clock,
       ...limits,
@@ -456,6 +457,7 @@ export class Flusher implements FlushContext {
     this.fencedBy = error
     this.#parts.ports.logger.error({ error }, 'another process has taken over this journal')
     this.#parts.events.emit('fenced', { failure: this.store.classify(error) })
+    for (const flusher of this.#flushers) flusher.giveUp(this.fencedError())
     for (const flusher of this.#flushers) flusher.wake()
     for (const waiters of this.#waiters) {
       for (const waiter of waiters.splice(0)) waiter.deferred.reject(this.fencedError())

@@ -120,6 +120,13 @@ export class LaneFlusher {
     return this.#verifying?.promise
   }
 
+  /** Nobody will look any more: who waits for a comparison of the checkpoints is told so. */
+  giveUp(error: DaybookError): void {
+    const verifying = this.#verifying
+    this.#verifying = undefined
+    verifying?.reject(error)
+  }
+
   /** The store may be tried again at once, after a pause or a mended configuration. */
   retryNow(): void {
     this.#notBefore = 0
@@ -131,7 +138,7 @@ export class LaneFlusher {
     this.#abort.abort(new DaybookError('CLOSED', 'The daybook is closing.'))
     this.#wake.wake()
     await this.#done
-    this.#verifying?.reject(new DaybookError('CLOSED', 'The daybook was closed.'))
+    this.giveUp(new DaybookError('CLOSED', 'The daybook was closed.'))
     this.state = 'closed'
   }
 

@@ -359,3 +359,17 @@ describe('what is said', () => {
     ])
   })
 })
+
+describe('a process that is fenced', () => {
+  test('ends the waits for a look at the checkpoint, those under way and those to come', async () => {
+    const { flusher, store, clock, journal } = await started()
+    const limits = { timeoutMs: 1e9 }
+    const successor = memoryStore({ database: store.database })
+    await successor.open({ journal: journal.id, lanes: 1, epoch: 2 }, { signal })
+    const looking = expect(flusher.verify(0, limits)).rejects.toMatchObject({ code: 'FENCED' })
+    await clock.settle()
+    await looking
+    await expect(flusher.verify(0, limits)).rejects.toMatchObject({ code: 'FENCED' })
+    expect(flusher.laneState(0)).toBe('fenced')
+  })
+})
