@@ -112,15 +112,6 @@ const journal: readonly PlantedBug[] = [
     checkers: ['recovery succeeds'],
   },
   {
-    name: 'trim-without-directory-sync',
-    file: 'src/journal/segment-supply.ts',
-    edits: [
-      { find: 'await this.#ports.files.syncDirectory(this.#options.directory)', replace: '' },
-    ],
-    why: 'Segments are removed in order, but not durably one by one: a power cut may leave a gap.',
-    checkers: ['recovery succeeds'],
-  },
-  {
     name: 'directory-lock-ignored',
     file: 'src/journal/file-journal.ts',
     edits: [
