@@ -203,8 +203,9 @@ class Connection implements Store {
       call.signal.addEventListener('abort', () => abort.abort(call.signal.reason))
       const held = await this.#inner.begin(lane, mode, { signal: abort.signal })
       const opened = new ServerTransaction(this.#server, this.#life, held)
-      // The client has gone meanwhile.
-      if (this.#life.ended || call.signal.aborted) await opened.abandon()
+      // The client has gone meanwhile, or the server has stopped.
+      if (this.#life.ended || call.signal.aborted || this.#server.down) await opened.abandon()
+      if (this.#server.down) throw failed('outage', 'CONNECTION_RESET')
       return opened
     })
     return this.#transaction(lane, transaction, call)
@@ -284,7 +285,7 @@ class Connection implements Store {
       rollback: async () => {
         if (held.over) return
         // Never throws. A connection that was lost is rolled back when the server notices.
-        if (lost || server.down) return
+        if (lost) return
         await held.abandon()
       },
     }
