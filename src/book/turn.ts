@@ -16,6 +16,7 @@ import { applyMutation } from '../mutation/coalesce.ts'
 import { mutationName, type Entry, type Fields, type Mutation } from '../mutation/mutation.ts'
 import type { Position } from '../mutation/mutation.ts'
 import { diagnostics } from '../observe/diagnostics.ts'
+import type { TierEntry } from '../tier/tier.ts'
 import { groupedByLane } from './atomic-batch.ts'
 import type { Engine } from './engine.ts'
 import type { Keyspace } from './keyspace.ts'
@@ -73,6 +74,9 @@ export class Turn implements Acknowledgement {
   /** Values as the step's own writes have made them, as far as `#folded` entries. */
   #own: Map<Keyspace, Map<string, Fields | undefined>> | undefined
   #folded = 0
+  /** The one place of a step, and what the tier has for it: looked up once. */
+  #only: Place | undefined
+  #held: TierEntry | undefined
   /** Values that were loaded for this step; they need not stay in the tier. */
   #known: Map<Keyspace, Map<string, Known>> | undefined
 
@@ -94,12 +98,15 @@ export class Turn implements Acknowledgement {
   // ── For the step ──
 
   /** The value as of now, with what the step itself has written. */
-  read({ keyspace, key }: Place): Fields | undefined {
+  read(place: Place): Fields | undefined {
+    const { keyspace, key } = place
     if (this.#count > 0) {
       const own = this.#ownValues(keyspace)
       if (own?.has(key) === true) return own.get(key)
     }
-    const known = this.#known?.get(keyspace)?.get(key) ?? keyspace.fresh(key)
+    const known =
+      this.#known?.get(keyspace)?.get(key) ??
+      (place === this.#only ? this.#held : keyspace.fresh(key))
     if (known === undefined) throw new Error('A step reads only what it names.')
     if (known.position > this.position) this.position = known.position
     return known.value
@@ -190,13 +197,18 @@ export class Turn implements Acknowledgement {
   }
 
   #run(places: readonly Place[], step: () => void, append: Append): 'done' | NotNow {
+    this.#only = undefined
     for (const place of places) {
       if (place.blind || this.#known?.get(place.keyspace)?.has(place.key) === true) continue
-      if (place.keyspace.fresh(place.key) === undefined) {
+      const held = place.keyspace.fresh(place.key)
+      if (held === undefined) {
         place.keyspace.misses++
         return 'unknown'
       }
       place.keyspace.hits++
+      if (places.length > 1) continue
+      this.#only = place
+      this.#held = held
     }
     this.#begin()
     step()

@@ -2,8 +2,8 @@
  * Walks over the keys of a database: KEYS, SCAN, DBSIZE, RANDOMKEY, FLUSHDB.
  *
  * A cursor of SCAN stands for a walk that goes on where the page before it ended. Its number is good for the next page, and
- * once more for the same page, should a reply get lost. Walks are bounded in number: the one that was used least lately
- * goes first, and its cursor is refused from then on.
+ * once more for the same page, should a reply get lost. A walk holds the keys that were pending when it began, so walks are
+ * bounded in number and in the time that nobody goes on with them: then they are forgotten, and their cursors refused.
  */
 
 import type { Random } from '../../base/random.ts'
@@ -21,9 +21,12 @@ interface Walk {
   readonly names: AsyncGenerator<string>
   /** What `cursor` gave the last time. */
   last: { readonly cursor: number; readonly page: Page } | undefined
+  /** Monotonic ms. */
+  usedAt: number
 }
 
-const maxWalks = 1000
+const maxWalks = 256
+const maxIdleMs = 300_000
 /** RANDOMKEY chooses among this many. */
 const maxSample = 1000
 
@@ -33,6 +36,7 @@ export class KeyWalks {
   /** By the cursor that goes on with it, the least lately used first. */
   readonly #walks = new Map<number, Walk>()
   #nextCursor = 1
+  #now = 0
 
   constructor(databases: Databases, random: Random) {
     this.#databases = databases
@@ -62,6 +66,14 @@ export class KeyWalks {
     return names[Math.floor(this.#random.next() * names.length)]
   }
 
+  /** Forgets what nobody went on with. Called about once a second. */
+  sweep(now: number): void {
+    this.#now = now
+    for (const [cursor, { usedAt }] of this.#walks) {
+      if (now - usedAt > maxIdleMs) this.#walks.delete(cursor)
+    }
+  }
+
   async page(database: number, cursor: number, count: number): Promise<Page> {
     const walk = cursor === 0 ? this.#begin(database) : this.#walks.get(cursor)
     if (walk === undefined || walk.database !== database) throw new RedisError('ERR invalid cursor')
@@ -80,7 +92,7 @@ export class KeyWalks {
   }
 
   #begin(database: number): Walk {
-    return { database, names: this.walk(database), last: undefined }
+    return { database, names: this.walk(database), last: undefined, usedAt: this.#now }
   }
 
   /** The page that was asked for with `cursor` is kept until the next one is asked for. */
@@ -91,6 +103,7 @@ export class KeyWalks {
     if (before !== undefined && before !== cursor) this.#walks.delete(before)
     this.#walks.delete(cursor)
     walk.last = { cursor, page }
+    walk.usedAt = this.#now
     if (cursor !== 0) this.#keep(cursor, walk)
     if (next !== 0) this.#keep(next, walk)
     return page

@@ -86,6 +86,7 @@ export class Server {
     this.keys = new KeyWalks(parts.databases, parts.random)
     this.startedAt = parts.clock.now()
     this.now = this.startedAt
+    this.keys.sweep(this.now)
     this.runId = parts.random.uuid().replaceAll('-', '').padEnd(40, '0')
     this.commands = new Map(
       allCommands.flatMap((command): [string, Command][] => [
@@ -143,6 +144,7 @@ export class Server {
       ((this.stats.commands - this.#sweptCommands) * 1000) / Math.max(1, elapsedMs),
     )
     this.#sweptCommands = this.stats.commands
+    this.keys.sweep(now)
     for (const connection of [...this.connections.values()]) connection.sweep(now)
   }
 

@@ -24,7 +24,13 @@ export interface Target extends Place {
 
 /** All that a step on these keys reads and writes. */
 export function placesOf(targets: readonly Target[]): readonly Place[] {
-  if (targets.every(({ deadline }) => deadline === undefined)) return targets
+  for (const { deadline } of targets) {
+    if (deadline !== undefined) return withDeadlines(targets)
+  }
+  return targets
+}
+
+function withDeadlines(targets: readonly Target[]): readonly Place[] {
   return targets.flatMap((target): Place[] =>
     target.deadline === undefined ? [target] : [target, target.deadline],
   )

@@ -5,8 +5,8 @@ import { safeIntegerOf } from '../numbers.ts'
 import { notAnInteger, RedisError, syntaxError } from '../redis-error.ts'
 import { bulk, integer } from '../reply.ts'
 
-/** Cells of the table; beyond it the command would take the server's memory. */
-const maxCells = 64 * 1024 * 1024
+/** Cells of the table: the command holds up everyone while it fills them, for a tenth of a second at most. */
+const maxCells = 16 * 1024 * 1024
 
 interface Match {
   readonly first: readonly [number, number]
