@@ -17,9 +17,17 @@ const width = 720
  * @param {(value: number) => string} options.format
  * @param {(samples: any[]) => string} options.summary
  * @param {number} [options.height]
+ * @param {(value: number) => number} [options.ceiling] The end of the axis for a greatest value.
  * @param {(sample: any) => boolean} [options.marked] Moments with a coloured ground, such as those of an outage.
  */
-export function timeChart({ series, format, summary, height = 180, marked }) {
+export function timeChart({
+  series,
+  format,
+  summary,
+  height = 180,
+  ceiling = niceCeiling,
+  marked,
+}) {
   const picture = s('svg', {
     viewBox: `0 0 ${width} ${height}`,
     class: 'chart',
@@ -78,7 +86,7 @@ export function timeChart({ series, format, summary, height = 180, marked }) {
     draw(samples) {
       shownSamples = samples
       picture.setAttribute('aria-label', summary(samples))
-      const top = ceilingOf(samples, series)
+      const top = ceiling(greatestOf(samples, series))
       fill(yAxis, h('span', {}, format(top)), h('span', {}, format(top / 2)), h('span', {}, '0'))
       const ends = samples.length < 2 ? [] : [samples[0], samples[samples.length - 1]]
       fill(
@@ -118,7 +126,7 @@ export function sparkline(of, label, className = 'series-1') {
     element: picture,
     /** @param {any[]} samples */
     draw(samples) {
-      fill(picture, shapes(samples, series, ceilingOf(samples, [series]), height))
+      fill(picture, shapes(samples, series, niceCeiling(greatestOf(samples, [series])), height))
     },
   }
 }
@@ -153,10 +161,10 @@ export function meter(label, format) {
 }
 
 /** @param {any[]} samples @param {readonly Series[]} series */
-function ceilingOf(samples, series) {
+function greatestOf(samples, series) {
   let top = 0
   for (const sample of samples) for (const one of series) top = Math.max(top, one.of(sample) ?? 0)
-  return niceCeiling(top)
+  return top
 }
 
 /** The next of 1, 2, 2.5, 5 and 10 times a power of ten. @param {number} value */
@@ -165,6 +173,16 @@ export function niceCeiling(value) {
   const power = 10 ** Math.floor(Math.log10(value))
   const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= value) ?? 10
   return step * power
+}
+
+/** Ends that people count time in; `ms` is what the axis shows. @param {number} ms */
+export function durationCeiling(ms) {
+  const seconds = [
+    10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400,
+  ]
+  if (ms <= 5_000) return niceCeiling(ms)
+  const end = seconds.find((value) => value * 1_000 >= ms)
+  return end === undefined ? niceCeiling(ms / 86_400_000) * 86_400_000 : end * 1_000
 }
 
 /**
@@ -177,20 +195,41 @@ function shapes(samples, series, top, height) {
   if (samples.length < 2) return []
   const x = scaleOf(samples)
   const y = (/** @type {number} */ value) => height - 1.5 - (value / top) * (height - 4)
-  const points = samples.flatMap((sample) => {
-    const value = series.of(sample)
-    return value === null ? [] : [[x(sample.atMs), y(value)]]
+  return runsOf(samples, series).flatMap((run) => {
+    const points = run.map(({ atMs, value }) => `${x(atMs).toFixed(1)} ${y(value).toFixed(1)}`)
+    const line = points.join('L')
+    const drawn = [s('path', { d: `M${line}`, class: `line ${series.className}` })]
+    if (series.area === true) {
+      const first = x(run[0]?.atMs ?? 0).toFixed(1)
+      const last = x(run[run.length - 1]?.atMs ?? 0).toFixed(1)
+      const d = `M${first} ${height}L${line}L${last} ${height}Z`
+      drawn.unshift(s('path', { d, class: `area ${series.className}` }))
+    }
+    return drawn
   })
-  if (points.length < 2) return []
-  const line = points.map(([left, up]) => `${left?.toFixed(1)} ${up?.toFixed(1)}`).join('L')
-  const drawn = [s('path', { d: `M${line}`, class: `line ${series.className}` })]
-  if (series.area === true) {
-    const first = points[0]?.[0]?.toFixed(1)
-    const last = points[points.length - 1]?.[0]?.toFixed(1)
-    const d = `M${first} ${height}L${line}L${last} ${height}Z`
-    drawn.unshift(s('path', { d, class: `area ${series.className}` }))
+}
+
+/** A line ends where nothing was known for longer than this many samples. */
+const gapSamples = 8
+
+/**
+ * Stretches with values, each of at least two.
+ *
+ * @param {any[]} samples
+ * @param {Series} series
+ */
+function runsOf(samples, series) {
+  /** @type {{atMs: number, value: number}[][]} */
+  const runs = []
+  let lastAt = -Infinity
+  for (const [at, sample] of samples.entries()) {
+    const value = series.of(sample)
+    if (value === null) continue
+    if (at - lastAt > gapSamples) runs.push([])
+    runs.at(-1)?.push({ atMs: sample.atMs, value })
+    lastAt = at
   }
-  return drawn
+  return runs.filter((run) => run.length > 1)
 }
 
 /**

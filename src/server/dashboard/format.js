@@ -49,7 +49,8 @@ export function durationParts(ms) {
   if (ms < 1_000) return [String(Math.round(ms)), 'ms']
   if (ms < 60_000) return [(ms / 1_000).toFixed(1), 's']
   const minutes = Math.floor(ms / 60_000)
-  if (minutes < 60) return [`${minutes} min ${Math.floor((ms % 60_000) / 1_000)} s`, '']
+  const seconds = Math.floor((ms % 60_000) / 1_000)
+  if (minutes < 60) return [seconds === 0 ? `${minutes} min` : `${minutes} min ${seconds} s`, '']
   const hours = Math.floor(minutes / 60)
   if (hours < 48) return [`${hours} h ${minutes % 60} min`, '']
   return [`${Math.floor(hours / 24)} d ${hours % 24} h`, '']

@@ -1,7 +1,7 @@
 /** How is it now, and how was it: lag first, then what goes in and out, the store, budgets, lanes and news. */
 
 import { get } from './api.js'
-import { meter, sparkline, timeChart } from './charts.js'
+import { durationCeiling, meter, sparkline, timeChart } from './charts.js'
 import { fill, h, say } from './dom.js'
 import {
   ago,
@@ -35,7 +35,8 @@ export function overviewPage({ live }) {
         area: true,
       },
     ],
-    format: duration,
+    format: (ms) => duration(ms).replace('.0 ', ' '),
+    ceiling: durationCeiling,
     marked: (/** @type {Sample} */ at) => !at.storeUp,
     summary: (samples) =>
       samples.length < 2
@@ -49,7 +50,7 @@ export function overviewPage({ live }) {
 
   const pending = tile('Pending', (/** @type {Sample} */ at) => at.pending)
   const flush = tile('Flush, median', (/** @type {Sample} */ at) => at.flushMaxMs)
-  const sync = tile('Journal sync, median', (/** @type {Sample} */ at) => at.syncP99Ms)
+  const sync = tile('Sync, median', (/** @type {Sample} */ at) => at.syncP99Ms)
   const hits = tile('Cache hits')
   const flowChart = timeChart({
     series: [
@@ -104,10 +105,10 @@ export function overviewPage({ live }) {
           {},
           h('h2', { id: 'lag-title', class: 'label' }, 'Lag'),
           h('p', { class: 'hero-figure' }, lag, lagUnit),
-          verdict,
         ),
         ranges,
       ),
+      verdict,
       lagChart.element,
     ),
     h('div', { class: 'tiles' }, pending.element, flush.element, sync.element, hits.element),

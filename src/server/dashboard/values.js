@@ -72,15 +72,19 @@ export function differenceTable(mutation, current) {
   const now = isKnown ? valueColumns(current.value) : new Map()
   const has = isKnown && current.value !== null
   const rows = [...written].map(([name, text]) => {
-    const isSame = now.get(name) === text
+    const isDifferent = has && now.get(name) !== text
     return h(
       'tr',
-      { class: isKnown && !isSame ? 'is-different' : '' },
+      { class: isDifferent ? 'is-different' : '' },
       h('th', { scope: 'row', class: 'mono' }, name),
       cell('Would write', text),
       isKnown ? cell('Now', has ? (now.get(name) ?? '') : 'no row') : null,
       isKnown
-        ? h('td', { class: 'narrow' }, isSame ? '' : h('span', { class: 'chip warn' }, 'differs'))
+        ? h(
+            'td',
+            { class: 'narrow' },
+            isDifferent ? h('span', { class: 'chip warn' }, 'differs') : '',
+          )
         : null,
     )
   })

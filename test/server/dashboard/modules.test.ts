@@ -42,8 +42,9 @@ it('have no style or script inline, which the policy forbids', () => {
 })
 
 it('give axes round ends', async () => {
-  const { niceCeiling } = (await import(join(folder, 'charts.js'))) as {
+  const { niceCeiling, durationCeiling } = (await import(join(folder, 'charts.js'))) as {
     niceCeiling(this: void, value: number): number
+    durationCeiling(this: void, ms: number): number
   }
   for (const [value, ceiling] of [
     [0, 1],
@@ -55,5 +56,15 @@ it('give axes round ends', async () => {
     [5_001, 10_000],
   ] as const) {
     expect(niceCeiling(value)).toBeCloseTo(ceiling, 10)
+  }
+  for (const [ms, ceiling] of [
+    [0, 1],
+    [420, 500],
+    [5_001, 10_000],
+    [52_000, 60_000],
+    [61_000, 120_000],
+    [90_000_000, 172_800_000],
+  ] as const) {
+    expect(durationCeiling(ms)).toBe(ceiling)
   }
 })
