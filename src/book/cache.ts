@@ -787,8 +787,12 @@ export class Cache<T = Record<string, unknown>> {
 
   async #make(key: Key, make: () => T | Promise<T>, options?: SetOptions): Promise<T> {
     const made = await make()
-    const written = await this.#setWhereAbsent(key, made, options)
-    return written ?? (await this.get(key, options)) ?? made
+    for (;;) {
+      const written = await this.#setWhereAbsent(key, made, options)
+      // Who was faster may have been deleted again by now: what is returned has been the key's value.
+      const held = written ?? (await this.get(key, options))
+      if (held !== undefined) return held
+    }
   }
 
   /** The value as it was written; undefined where there was one. */
