@@ -635,7 +635,10 @@ class World {
       const code = isDaybookError(error) ? error.code : undefined
       if (code === 'TIMEOUT')
         this.#failed(new Violation('everything drains after the faults', this.#describe()))
-      else if (code !== 'JOURNAL_FAILED') this.#failed(error)
+      else if (code === 'JOURNAL_FULL') {
+        // It looks for space by itself.
+        this.#nature.setTimer(1000, () => this.#finishWith(process))
+      } else if (code !== 'JOURNAL_FAILED') this.#failed(error)
       else if (this.#process === process) this.#kill('kill')
     })
   }
