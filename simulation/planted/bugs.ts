@@ -460,6 +460,23 @@ const lanes: readonly PlantedBug[] = [
     checkers: ['everything drains after the faults', 'no unexpected error'],
   },
   {
+    name: 'written-during-rebuild-dropped',
+    file: 'src/flush/lane.ts',
+    edits: [
+      {
+        find: 'if (this.#rebuilding === undefined && this.#queue.at(-1) instanceof SpilledRange) {',
+        replace: 'if (this.#queue.at(-1) instanceof SpilledRange) {',
+      },
+    ],
+    why: 'What becomes durable while a lane is rebuilt joins a range that is about to be replaced. It was a real bug here.',
+    checkers: [
+      'everything drains after the faults',
+      'the database is a prefix of the journal',
+      'reads show what was acknowledged',
+      'acknowledged at the level that was asked for',
+    ],
+  },
+  {
     name: 'committed-batch-hidden-from-load',
     file: 'src/flush/lane.ts',
     edits: [
