@@ -63,7 +63,10 @@ export class Connection {
   readonly #parser: RequestParser
   readonly #replies: ReplyQueue
   readonly #call: ConnectionCall
+  /** The connection is no more. */
   readonly #gone = new AbortController()
+  /** The client sends nothing more: it does not wait for what others may do some day. */
+  readonly #left = new AbortController()
   readonly #step: () => void
   #run: (call: Call) => string = () => ''
   #reply = ''
@@ -90,6 +93,7 @@ export class Connection {
       now: server.clock.now(),
       authenticated,
       kill: () => this.destroy(),
+      gone: this.#left.signal,
       push: (text) => this.#push(text),
     })
     this.#parser = new RequestParser(authenticated ? server.parserLimits : strangerLimits)
@@ -110,12 +114,14 @@ export class Connection {
     })
     socket.on('end', () => {
       this.#ended = true
+      this.#left.abort()
       this.#resume()
     })
     // What goes wrong with a socket ends the connection, and nothing else.
     socket.on('error', () => this.destroy())
     socket.on('close', () => {
       this.#gone.abort()
+      this.#left.abort()
       server.left(this)
     })
   }
@@ -133,7 +139,10 @@ export class Connection {
       (!session.authenticated && now - session.connectedAt > config.authTimeoutMs) ||
       (this.#parser.bufferedBytes > 0 && !this.#stalled && idleMs > config.requestTimeoutMs) ||
       (this.#unreadSince !== undefined && now - this.#unreadSince > config.requestTimeoutMs) ||
-      (config.idleTimeoutMs > 0 && idleMs > config.idleTimeoutMs && session.subscriptions === 0)
+      (config.idleTimeoutMs > 0 &&
+        idleMs > config.idleTimeoutMs &&
+        session.subscriptions === 0 &&
+        !this.#stalled)
     if (stuck) this.destroy()
   }
 
@@ -357,6 +366,7 @@ export class Connection {
       if (replies === undefined) return { reply: this.#reply, done }
       await done.done
       session.endTransaction()
+      session.executing = true
       for (const [at, { command, args, plain }] of parts.entries()) {
         if (!('wait' in command)) continue
         const call = this.#call
@@ -370,6 +380,7 @@ export class Connection {
       }
       return { reply: `*${replies.length}\r\n${replies.join('')}`, done }
     } finally {
+      session.executing = false
       session.endTransaction()
     }
   }

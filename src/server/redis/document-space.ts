@@ -5,6 +5,7 @@
  *     string that expires   {"$string": "Ada", "$expiresAtMs": 1764100000000}
  *     hash                  {"name": "Ada", "visits": "3"}            and "$expiresAtMs" where it expires
  *     set                   {"$type": "set", "red": 1, "blue": 1}     and "$expiresAtMs" where it expires
+ *     list                  {"$type": "list", "$items": ["a", "b"]}   and "$expiresAtMs" where it expires
  *
  * Strings, names and members are stored as `binary-text.ts` says. A name of the client's own that begins with `$` has one
  * more. A deadline is wall time, survives restarts, and null where it was taken back. Changes of a few fields are patches;
@@ -23,6 +24,7 @@ const scalar = ''
 const string = '$string'
 const deadline = '$expiresAtMs'
 const type = '$type'
+const list = '$items'
 const noAmounts = {}
 
 export class DocumentSpace implements Space {
@@ -48,6 +50,7 @@ export class DocumentSpace implements Space {
 
   typeOf(current: Fields): ValueType {
     if (current[scalar] !== undefined || current[string] !== undefined) return 'string'
+    if (current[type] === 'list') return 'list'
     return current[type] === 'set' ? 'set' : 'hash'
   }
 
@@ -175,6 +178,27 @@ export class DocumentSpace implements Space {
 
   removeMembers(target: Target, current: Fields, members: readonly string[]): void {
     this.#without(target, current, members)
+  }
+
+  items(current: Fields): string[] {
+    const held = current[list]
+    if (current[type] !== 'list' || !Array.isArray(held)) throw wrongType()
+    return held.map((item: unknown) =>
+      binaryOf(typeof item === 'string' ? item : JSON.stringify(item)),
+    )
+  }
+
+  setItems(target: Target, current: Fields | undefined, items: readonly string[]): void {
+    if (items.length === 0) {
+      this.delete(target)
+      return
+    }
+    const texts = items.map((item) => textOf(item, false))
+    this.#patch(
+      target,
+      current,
+      current === undefined ? { [type]: 'list', [list]: texts } : { [list]: texts },
+    )
   }
 
   copyTo(current: Fields, target: Target): void {

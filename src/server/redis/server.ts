@@ -5,6 +5,7 @@ import type { Random } from '../../base/random.ts'
 import type { Daybook } from '../../book/daybook.ts'
 import type { Turn } from '../../book/turn.ts'
 import type { Command } from './command.ts'
+import { Arrivals } from './arrivals.ts'
 import { Channels } from './channels.ts'
 import { allCommands } from './commands/all-commands.ts'
 import type { Connection } from './connection.ts'
@@ -43,6 +44,7 @@ export class Server {
   readonly databases: Databases
   readonly keys: KeyWalks
   readonly channels = new Channels()
+  readonly arrivals = new Arrivals()
   readonly clock: Clock
   readonly random: Random
   readonly startedAt: number

@@ -51,8 +51,12 @@ export class Session {
   position: Position = 0
   /** QUIT, or a protocol error: nothing more is read. */
   closing = false
+  /** A transaction runs: no command of it may wait for others. */
+  executing = false
   /** Tears the connection down. */
   readonly kill: () => void
+  /** Aborted when the client sends nothing more, or the connection is gone: nobody waits for a list then. */
+  readonly gone: AbortSignal
   /** Sends something that is no reply. */
   readonly push: (text: string) => void
   /** Channels and patterns that are subscribed to. */
@@ -67,6 +71,7 @@ export class Session {
     readonly now: number
     readonly authenticated: boolean
     readonly kill: () => void
+    readonly gone: AbortSignal
     readonly push: (text: string) => void
   }) {
     this.id = given.id
@@ -76,6 +81,7 @@ export class Session {
     this.usedAt = given.now
     this.authenticated = given.authenticated
     this.kill = given.kill
+    this.gone = given.gone
     this.push = given.push
   }
 

@@ -11,7 +11,7 @@ import type { Place } from '../../book/turn.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Fields } from '../../mutation/mutation.ts'
 
-export type ValueType = 'string' | 'hash' | 'set'
+export type ValueType = 'string' | 'hash' | 'set' | 'list'
 
 /** A key of a command. */
 export interface Target extends Place {
@@ -95,6 +95,13 @@ export interface Space {
   isMember(current: Fields, member: string): boolean
   addMembers(target: Target, current: Fields | undefined, members: readonly string[]): void
   removeMembers(target: Target, current: Fields, members: readonly string[]): void
+
+  // ── Lists ──
+
+  /** Throws WRONGTYPE where it is something else. */
+  items(current: Fields): string[]
+  /** None: the list is gone. */
+  setItems(target: Target, current: Fields | undefined, items: readonly string[]): void
 
   /** Copies the value as it is; the target is of a space of the same kind. */
   copyTo(current: Fields, target: Target): void

@@ -248,6 +248,14 @@ export class TableSpace implements Space {
     throw wrongType()
   }
 
+  items(): string[] {
+    throw wrongType()
+  }
+
+  setItems(): void {
+    throw wrongType()
+  }
+
   copyTo(current: Fields, target: Target): void {
     this.#forgetDeadline(target)
     this.#turn.write(target, { kind: 'set', fields: current })

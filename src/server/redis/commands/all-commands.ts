@@ -6,6 +6,7 @@ import { connectionCommands } from './connection-commands.ts'
 import { daybookCommands } from './daybook-commands.ts'
 import { hashCommands } from './hash-commands.ts'
 import { keyCommands } from './key-commands.ts'
+import { listCommands } from './list-commands.ts'
 import { serverCommands } from './server-commands.ts'
 import { setCommands } from './set-commands.ts'
 import { stringCommands } from './string-commands.ts'
@@ -15,6 +16,7 @@ export const allCommands: readonly Command[] = [
   ...stringCommands,
   ...hashCommands,
   ...setCommands,
+  ...listCommands,
   ...keyCommands,
   ...transactionCommands,
   ...connectionCommands,

@@ -280,6 +280,8 @@ function encodingOf(target: Target): string {
         members.length <= 512 && members.every((member) => safeIntegerOf(member) !== undefined)
       return numbers ? 'intset' : 'hashtable'
     }
+    case 'list':
+      return space.items(current).length <= 128 ? 'listpack' : 'quicklist'
     case 'string': {
       const text = space.stringOf(current)
       if (text.length <= 20 && safeIntegerOf(text) !== undefined) return 'int'

@@ -1,0 +1,45 @@
+/** Who waits for something to come into a list: BLPOP and BRPOP. First come, first served. */
+
+import type { Keyspace } from '../../book/keyspace.ts'
+import type { Target } from './space.ts'
+
+export interface Arrival {
+  /** Resolves at the next announcement of one of the keys. */
+  readonly happened: Promise<void>
+  readonly cancel: () => void
+}
+
+export class Arrivals {
+  readonly #waiting = new Map<Keyspace, Map<string, Set<() => void>>>()
+
+  expect(targets: readonly Target[]): Arrival {
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    const wake = (): void => resolve(undefined)
+    for (const { keyspace, key } of targets) {
+      const keys = this.#waiting.get(keyspace) ?? new Map<string, Set<() => void>>()
+      this.#waiting.set(keyspace, keys)
+      const wakes = keys.get(key) ?? new Set()
+      keys.set(key, wakes.add(wake))
+    }
+    return {
+      happened: promise,
+      cancel: () => {
+        for (const { keyspace, key } of targets) {
+          const keys = this.#waiting.get(keyspace)
+          const wakes = keys?.get(key)
+          wakes?.delete(wake)
+          if (wakes?.size === 0) keys?.delete(key)
+        }
+      },
+    }
+  }
+
+  /** Called within a step: those who wait look once the step has been appended. One too many costs a look. */
+  announce({ keyspace, key }: Target): void {
+    const wakes = this.#waiting.get(keyspace)?.get(key)
+    if (wakes === undefined) return
+    queueMicrotask(() => {
+      for (const wake of wakes) wake()
+    })
+  }
+}
