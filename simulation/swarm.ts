@@ -106,7 +106,8 @@ export function swarmOf(seed: number, grade: Grade, without: Without = new Set()
       freeze: every('freeze', 0.25, 60, 300),
       takeOver,
       secondProcess: every('second process', 0.2, 60, 300),
-      corruption: every('corruption', 0.6, 1, 2),
+      // Its worlds are written back as a whole, which a sync that lied does not survive either.
+      corruption: lies ? Infinity : every('corruption', 0.6, 1, 2),
     },
     disk: {
       writeEio: on('write EIO', 0.25, 0.02),

@@ -9,7 +9,7 @@ import type { Daybook } from '../src/book/daybook.ts'
 import { openBook, type OpenJournal } from '../src/book/open.ts'
 import { openFileJournal } from '../src/journal/file-journal.ts'
 import { MemoryFiles } from '../src/testing/memory-files.ts'
-import { randomFates } from '../src/testing/memory-crash-fates.ts'
+import { keepsEverything, randomFates } from '../src/testing/memory-crash-fates.ts'
 import { Chance } from './chance.ts'
 import { declareCaches, perform, type Caches, type ClientContext } from './client.ts'
 import { corrupt } from './corruption.ts'
@@ -463,6 +463,8 @@ class World {
     const mean = this.#swarm.disasters.corruption
     const chance = this.#chance.stream(`corruption ${process.number}`)
     if (!chance.hits(1 / mean)) return
+    // Everything was written back first: what is repaired later has what a recovery meanwhile has shown.
+    this.#disk = this.#disk.powerLoss(keepsEverything)
     const before = this.#disk.fork()
     const what = corrupt(this.#disk, this.#segments(), chance)
     if (what === undefined) return
