@@ -350,11 +350,14 @@ function mustExist(
   )
 }
 
+/** What a lane's index of spilled mutations takes as soon as it has one. */
+const indexBytes = 20_000
+
 /** Figures that must hold at any time. */
-function lookAt({ book, memoryBudgetBytes, fired }: ClientContext): void {
+export function lookAt({ book, memoryBudgetBytes, fired }: ClientContext): void {
   const { pending, lanes } = book.stats()
   // Positions of what is spilled are kept beyond the budget: see docs/guarantees.md, G7.
-  const budget = memoryBudgetBytes + lanes.length * 32_000 + pending.spilledMutations * 64
+  const budget = memoryBudgetBytes + lanes.length * indexBytes + pending.spilledMutations * 64
   if (pending.memoryBytes > budget) {
     throw new Violation(
       'memory is within its budget',
@@ -366,8 +369,7 @@ function lookAt({ book, memoryBudgetBytes, fired }: ClientContext): void {
 }
 
 /** A cache gives the key's columns with the others, or not: they are not compared. */
-function withoutKey(row: Row | undefined): Row | undefined {
+export function withoutKey(row: Row | undefined): Row | undefined {
   if (row === undefined) return undefined
-  const { id: _, ...rest } = row
-  return rest
+  return Object.fromEntries(Object.entries(row).filter(([name]) => name !== 'id'))
 }

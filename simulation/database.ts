@@ -65,9 +65,9 @@ export class MemoryGrade implements Database {
 }
 
 function isPoison({ mutation }: RowMutation): boolean {
-  return (
-    mutation.kind !== 'delete' && String(mutation.fields['name'] ?? '').startsWith(poison) === true
-  )
+  if (mutation.kind === 'delete') return false
+  const { name } = mutation.fields
+  return typeof name === 'string' && name.startsWith(poison)
 }
 
 /** Files in a directory of their own: on Linux in memory, where there is such a place. */
@@ -161,6 +161,6 @@ export class SqliteGrade implements Database {
   }
 }
 
-function comparable({ id: _, ...row }: Row): Row {
-  return row
+function comparable(row: Row): Row {
+  return Object.fromEntries(Object.entries(row).filter(([name]) => name !== 'id'))
 }

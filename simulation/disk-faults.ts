@@ -95,7 +95,12 @@ function faultOf(
       if (!chance.hits(rates.nameFails)) return undefined
       fired('disk: EIO on a name')
       return { code: 'EIO' }
-    default:
+    case 'close':
+    case 'list':
+    case 'lock':
+    case 'makeDirectory':
+    case 'size':
+    case 'truncate':
       return undefined
   }
 }

@@ -11,7 +11,14 @@ import { openFileJournal } from '../src/journal/file-journal.ts'
 import { MemoryFiles } from '../src/testing/memory-files.ts'
 import { keepsEverything, randomFates } from '../src/testing/memory-crash-fates.ts'
 import { Chance } from './chance.ts'
-import { declareCaches, perform, type Caches, type ClientContext } from './client.ts'
+import {
+  declareCaches,
+  lookAt,
+  perform,
+  withoutKey,
+  type Caches,
+  type ClientContext,
+} from './client.ts'
 import { corrupt } from './corruption.ts'
 import { connect, Server, type CommitNotice, type DatabaseFaultRates } from './database-faults.ts'
 import { MemoryGrade, SqliteGrade, type Database } from './database.ts'
@@ -27,6 +34,8 @@ const journalDirectory = `${directory}/journal`
 const letterFile = `${directory}/dead-letters.log`
 /** After the faults have healed, everything must be done within this, in virtual time. */
 const drainMs = 300_000
+/** What one mutation of a world takes in memory at most. */
+const mutationBytes = 5_000
 /** A world that takes more is in a loop. */
 const maxEvents = 60_000
 
@@ -328,6 +337,7 @@ class World {
       if (operation.thinkMs > 0) await process.life.after(operation.thinkMs)
       this.#trace(`operation ${operation.id} ${operation.kind}`)
       const outcome = await perform(operation, context)
+      if (this.#process === process) lookAt(context)
       this.#trace(`operation ${operation.id}: ${outcome}`)
       this.#count(`operation ${operation.kind}`)
     }
@@ -337,8 +347,8 @@ class World {
     const { book, caches } = process
     if (book === undefined || caches === undefined) throw new Error('the process is not open')
     const { engine } = this.#swarm
-    // A batch of each lane is in flight, and one is being read; a mutation may be larger than any budget.
-    const batchBytes = Math.min(engine.maxBytes, engine.maxKeys * 8_000) + 16_000
+    // Each lane has a batch in flight, and may keep one more for a reader; one mutation is beyond any budget.
+    const batchBytes = Math.min(engine.maxBytes, engine.maxKeys * mutationBytes) + mutationBytes
     return {
       book,
       caches,
@@ -346,7 +356,7 @@ class World {
       current: () => this.#process === process,
       receipts: [],
       fired: (state) => this.#count(state),
-      memoryBudgetBytes: engine.memoryBytes + engine.lanes * 3 * batchBytes,
+      memoryBudgetBytes: engine.memoryBytes + engine.lanes * 2 * batchBytes,
     }
   }
 
@@ -664,11 +674,10 @@ class World {
       for (const key of this.#oracle.keysOf(cache)) {
         const window = this.#oracle.readBegins(cache, key)
         const value = await caches[cache].get(key)
-        const { id: _, ...row } = value ?? {}
         this.#check(() =>
           this.#oracle.readEnds(
             window,
-            value === undefined ? undefined : row,
+            withoutKey(value),
             'the last get',
             'reads show what was acknowledged',
           ),

@@ -127,7 +127,7 @@ async function explore({ state: only }: Scope = {}): Promise<Exploration> {
   ) => {
     const state = states[0] + states[1]
     const depth = crashes.length
-    states[depth]++
+    states[depth] = (states[depth] ?? 0) + 1
     if (only !== undefined && only !== state && depth > 0) return
     const files = moment.files.fork()
     const left = variant === undefined ? files : files.powerLoss(crashFates(variant))

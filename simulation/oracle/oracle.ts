@@ -789,20 +789,8 @@ function writesOf(operation: Operation): Write[] {
     computed,
     position: undefined,
   })
-  switch (operation.kind) {
-    case 'write':
-    case 'incrementAndGet':
-      return [write(operation.write, false)]
-    case 'update':
-      return [write(operation.write, true)]
-    case 'setIfAbsent':
-    case 'getOrSet':
-      return [write(operation.write, false)]
-    case 'batch':
-      return operation.writes.map((intent) => write(intent, false))
-    default:
-      return []
-  }
+  if (operation.kind === 'batch') return operation.writes.map((intent) => write(intent, false))
+  return 'write' in operation ? [write(operation.write, operation.kind === 'update')] : []
 }
 
 /** Increments have the operation in their amount; one of a session whose time was over has become a set. */

@@ -281,6 +281,13 @@ const store: readonly PlantedBug[] = [
 
 const flusher: readonly PlantedBug[] = [
   {
+    name: 'memory-budget-not-kept',
+    file: 'src/flush/flusher.ts',
+    edits: [{ find: 'if (excess <= 0) return', replace: 'if (excess <= 1e9) return' }],
+    why: 'Pending batches stay in memory for as long as the database is away.',
+    checkers: ['memory is within its budget'],
+  },
+  {
     name: 'checkpoint-not-compared',
     file: 'src/flush/lane-flusher.ts',
     edits: [

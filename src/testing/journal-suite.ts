@@ -235,9 +235,22 @@ function readTests(test: BenchTest): void {
     const expected = entries.map(({ position, lane, hash, bytes }) => [position, lane, hash, bytes])
     for (const [index, after] of [0, ...entries.map(({ position }) => position)].entries()) {
       const visited: number[][] = []
-      await journal.scan(after, (...entry) => visited.push(entry))
+      await journal.scan(after, (position, lane, hash, bytes) => {
+        visited.push([position, lane, hash, bytes])
+      })
       assert.deepEqual(visited, expected.slice(index))
     }
+    await journal.close()
+  })
+
+  test('scan tells which dead letter an entry retries', async (bench) => {
+    const journal = await bench.open()
+    await write(journal, entryOf('a', 0), { ...entryOf('b', 1), retryOf: '1-7' })
+    const retried: (string | undefined)[] = []
+    await journal.scan(0, (_position, _lane, _hash, _bytes, retryOf) => {
+      retried.push(retryOf)
+    })
+    assert.deepEqual(retried, [undefined, '1-7'])
     await journal.close()
   })
 

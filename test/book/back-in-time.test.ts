@@ -74,7 +74,8 @@ describe('a database that goes back in time', () => {
     'applies a mutation once whose dead letter was retried since: noticed %s',
     async (when) => {
       const place = world(1)
-      let { book, store } = await openIn(place)
+      const { book: first, store } = await openIn(place)
+      let book = first
       let users = book.cache<User>('users', { table: 'users', key: 'id' })
       await users.set('a', user('Ada'))
       await book.flush()
@@ -92,7 +93,7 @@ describe('a database that goes back in time', () => {
       if (when === 'at the next open') await book.close()
       restore()
       if (when === 'at the next open') {
-        ;({ book, store } = await openIn(place))
+        ;({ book } = await openIn(place))
         users = book.cache<User>('users', { table: 'users', key: 'id' })
       }
       book.pause()

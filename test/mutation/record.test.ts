@@ -196,7 +196,9 @@ describe('a record', () => {
       end += bytes
     }
     const seen: number[][] = []
-    visitRecords(buffer, 0, end, 100, (...record) => seen.push(record))
+    visitRecords(buffer, 0, end, 100, (position, lane, hash, bytes) => {
+      seen.push([position, lane, hash, bytes])
+    })
     expect(seen).toEqual([
       [100, 5, 50, lengths[0]],
       [101, 6, 60, lengths[1]],

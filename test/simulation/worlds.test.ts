@@ -15,14 +15,18 @@ import { runWorld } from '../../simulation/world.ts'
 
 const nothing = (): void => undefined
 
-test.each(['memory', 'sqlite'] as const)('worlds on %s hold', async (grades) => {
-  const count = grades === 'memory' ? 500 : 60
-  const tally = await runSeeds({ first: 1, count, step: 1, grades, twiceEvery: 0 }, nothing)
-  expect(tally.failures).toEqual([])
-  expect(tally.commits, 'the database was written to').toBeGreaterThan(count)
-  expect(tally.reads, 'reads were checked').toBeGreaterThan(count)
-  expect(tally.boots, 'processes ended and began').toBeGreaterThan(count)
-}, 300_000)
+test.each(['memory', 'sqlite'] as const)(
+  'worlds on %s hold',
+  async (grades) => {
+    const count = grades === 'memory' ? 500 : 60
+    const tally = await runSeeds({ first: 1, count, step: 1, grades, twiceEvery: 0 }, nothing)
+    expect(tally.failures).toEqual([])
+    expect(tally.commits, 'the database was written to').toBeGreaterThan(count)
+    expect(tally.reads, 'reads were checked').toBeGreaterThan(count)
+    expect(tally.boots, 'processes ended and began').toBeGreaterThan(count)
+  },
+  300_000,
+)
 
 test('the same seed gives the same trace, to the byte', async () => {
   const tally = await runSeeds(
