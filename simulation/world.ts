@@ -27,7 +27,7 @@ import { EventLoop, type Life } from './event-loop.ts'
 import { Oracle } from './oracle/oracle.ts'
 import { Violation } from './oracle/violation.ts'
 import type { Disasters, Swarm } from './swarm.ts'
-import { cacheNames } from './tables.ts'
+import { cacheNames, type CacheName, type Row } from './tables.ts'
 
 const directory = '/book'
 const journalDirectory = `${directory}/journal`
@@ -96,6 +96,8 @@ class World {
   #journalId = ''
   #busyClients = 0
   #booting = false
+  /** It tries to open a directory that is in use; it is gone before that is no longer so. */
+  #second: Life | undefined
   /** Frozen, and about to be replaced. */
   #stale: Life | undefined
   /** Openings that failed in a row: a supervisor waits ever longer. */
@@ -347,7 +349,7 @@ class World {
     const { book, caches } = process
     if (book === undefined || caches === undefined) throw new Error('the process is not open')
     const { engine } = this.#swarm
-    // Each lane has a batch in flight, and may keep one more for a reader; one mutation is beyond any budget.
+    // Each lane has a batch in flight, and may keep some more for readers of before; one mutation is beyond any budget.
     const batchBytes = Math.min(engine.maxBytes, engine.maxKeys * mutationBytes) + mutationBytes
     return {
       book,
@@ -356,7 +358,7 @@ class World {
       current: () => this.#process === process,
       receipts: [],
       fired: (state) => this.#count(state),
-      memoryBudgetBytes: engine.memoryBytes + engine.lanes * 2 * batchBytes,
+      memoryBudgetBytes: engine.memoryBytes + engine.lanes * 6 * batchBytes,
     }
   }
 
@@ -458,6 +460,7 @@ class World {
     if (this.#booting) this.#count('process: ends during recovery')
     this.#trace(`process ${process.number} ends: ${kind}`)
     process.life.end()
+    this.#second?.end()
     const fates = randomFates(this.#chance.stream(`fates ${process.number}`))
     this.#disk = kind === 'kill' ? process.files.kill() : process.files.powerLoss(fates)
     this.#disk = this.#intact?.fork() ?? this.#disk
@@ -489,6 +492,7 @@ class World {
     const book = process?.book
     if (process === undefined || book === undefined) return
     this.#count('process: restart')
+    this.#second?.end()
     this.#booting = true
     const chance = this.#chance.stream(`restart ${process.number}`)
     book.close({ drainTimeoutMs: chance.pick([0, 10, 1000]) }).then(
@@ -595,6 +599,7 @@ class World {
     if (process?.book === undefined || process.life.frozen) return
     this.#count('process: second one')
     const life = this.#loop.life('second process')
+    this.#second = life
     const store = connect(this.#database.connect(), this.#server, life)
     openBook(
       { directory, store, control: false },
@@ -622,6 +627,7 @@ class World {
   /** All faults end. From here on it is only a matter of time. */
   #heal(): void {
     this.#healed = true
+    this.#second?.end()
     this.#trace('all faults end')
     this.#diskRates = harmless.disk
     this.#server.rates = harmless.database
@@ -666,6 +672,8 @@ class World {
       await this.#retryAll(book, pass > 0)
       await book.flush({ timeoutMs: drainMs })
     }
+    // A database that went back in time is noticed by who looks at it: see docs/guarantees.md, G13.
+    await this.#lookAtDatabase(caches)
     // The end of a TTL deletes rows at any time.
     while (book.stats().pending.mutations > 0) await book.flush({ timeoutMs: drainMs })
     if (this.#process !== process) return
@@ -673,7 +681,7 @@ class World {
     for (const cache of cacheNames) {
       for (const key of this.#oracle.keysOf(cache)) {
         const window = this.#oracle.readBegins(cache, key)
-        const value = await caches[cache].get(key)
+        const value = await this.#lastGet(caches[cache], key)
         this.#check(() =>
           this.#oracle.readEnds(
             window,
@@ -702,6 +710,22 @@ class World {
     }
     this.#trace('the end')
     this.#done = true
+  }
+
+  /** Reads keys that nobody has cached, in all lanes. */
+  async #lookAtDatabase(caches: Caches): Promise<void> {
+    for (let at = 0; at < 16; at++) await this.#lastGet(caches.users, `nobody${at}`)
+  }
+
+  /** A load that was slow before the faults ended is shared by who asks now, and may take too long. */
+  async #lastGet(cache: Caches[CacheName], key: string): Promise<Row | undefined> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await cache.get(key)
+      } catch (error) {
+        if (!isDaybookError(error, 'TIMEOUT') || attempt === 30) throw error
+      }
+    }
   }
 
   /** A journal at its limit has room again once it is trimmed. */

@@ -14,7 +14,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import { Deferred, waitFor } from '../base/deadline.ts'
-import { DaybookError } from '../base/errors.ts'
+import { DaybookError, isDaybookError } from '../base/errors.ts'
 import type { Flusher } from '../flush/flusher.ts'
 import type { Lane } from '../flush/lane.ts'
 import type { Journal } from '../journal/journal.ts'
@@ -197,13 +197,28 @@ export class Loader {
       let decided = false
       if (first !== undefined && 'mutation' in first) decided = isDeterminate(first.mutation)
       else if (first !== undefined) {
-        const entries = await this.#parts.journal.find(first.positions)
-        const own = entries.filter((entry) => entry.cache === this.#cache && entry.key === load.key)
-        decided = own.some((entry) => isDeterminate(entry.mutation))
+        decided = await this.#decides(load, first.positions, from)
       }
       if (!decided || !(await this.#complete(load, undefined, from, rebuilds))) rest.push(load)
     }
     return rest
+  }
+
+  /** Whether the mutations at these positions, pending beyond `from`, say by themselves what the value is. */
+  async #decides(
+    { key, lane }: Load,
+    positions: readonly Position[],
+    from: Position,
+  ): Promise<boolean> {
+    try {
+      const entries = await this.#parts.journal.find(positions)
+      const own = entries.filter((entry) => entry.cache === this.#cache && entry.key === key)
+      return own.some((entry) => isDeterminate(entry.mutation))
+    } catch (error) {
+      // They are in the store since, and the journal has let go of them: the store has the value.
+      if (isDaybookError(error, 'JOURNAL_GAP') && lane.checkpoint > from) return false
+      throw error
+    }
   }
 
   async #fromStore(loads: Load[]): Promise<Load[]> {
@@ -273,7 +288,14 @@ export class Loader {
     if (lane.rebuilds !== rebuilds && checkpoint < lane.checkpoint) return false
     const pending = lane.pendingOf(this.#cache, key, load.hash, checkpoint)
     const seen = lane.lastPosition
-    let value = await lane.overlay(base, pending, this.#cache, key, blank)
+    let value: Fields | undefined
+    try {
+      value = await lane.overlay(base, pending, this.#cache, key, blank)
+    } catch (error) {
+      // What was pending is in the store since, and the journal has let go of it.
+      if (isDaybookError(error, 'JOURNAL_GAP') && lane.checkpoint > checkpoint) return false
+      throw error
+    }
     if (load.stale) return false
     // From here on nothing awaits: a write can only come from a `use`.
     let position = Math.max(checkpoint, pending.position)

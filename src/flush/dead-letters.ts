@@ -138,12 +138,16 @@ export class DeadLetters {
    * Withdraws the letters that the store has not passed: what it holds decides, so they are decided again.
    * `positions` are the store's checkpoints by lane. Returns how many there were.
    */
-  withdrawBeyond(positions: readonly Position[]): Promise<number> {
+  withdrawBeyond(
+    positions: readonly Position[],
+    withdrawn?: (cache: string, key: string) => void,
+  ): Promise<number> {
     return this.#inTurn(async (log) => {
       const beyond = [...this.#index.all()].filter(
         (slot) => slot.position > (positions[slot.lane] ?? Infinity),
       )
       await this.#settle(log, beyond, 'withdrawn')
+      for (const { cache, key } of beyond) withdrawn?.(cache, key)
       return beyond.length
     })
   }

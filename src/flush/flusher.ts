@@ -399,6 +399,8 @@ export class Flusher implements FlushContext {
     )
     await this.deadLetters.withdrawBeyond(
       this.lanes.map((other) => (other === lane ? lane.checkpoint : Infinity)),
+      // They are pending again: what is cached of their keys has been without them.
+      this.#parts.forget,
     )
     this.#parts.events.emit('rolledForward', { lane: lane.index, from: lane.checkpoint, to: from })
     // The other lanes went back with it, and those that are idle would not notice.
