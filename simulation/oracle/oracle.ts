@@ -426,7 +426,7 @@ export class Oracle {
         this.#model.excluded.set(record.position, { known: true })
       } else if (
         letter === undefined &&
-        this.#discarded.has(`${record.lane}-${record.position}`) &&
+        idsOf(record).some((id) => this.#discarded.has(id)) &&
         this.#isRefused(range, at, commit.refused)
       ) {
         // Someone gave it up as soon as it was there, before the checkpoint passed it.
@@ -486,6 +486,11 @@ export class Oracle {
       const last = positions.findLast((one) => one <= position) ?? 0
       return last > this.reached(lane) ? [lane] : []
     })
+  }
+
+  /** Whether the database has ever gone back in time. */
+  get wentBack(): boolean {
+    return this.#goneBack > 0
   }
 
   keysOf(cache: CacheName): string[] {
@@ -611,13 +616,11 @@ export class Oracle {
   }
 
   #letterAt(record: JournalRecord): Letter | undefined {
-    const id = `${record.lane}-${record.position}`
-    const letter =
-      this.#letters.get(id) ??
-      (record.retryOf === undefined
-        ? undefined
-        : this.#letters.get(`${id}.${originOf(record.retryOf)}`))
-    return letter
+    for (const id of idsOf(record)) {
+      const letter = this.#letters.get(id)
+      if (letter !== undefined) return letter
+    }
+    return undefined
   }
 
   /** The database refused just this unit, or the letter stands behind one of its key. */
@@ -828,6 +831,12 @@ function isRenewed({ cache, kind }: JournalRecord): boolean {
 
 function textOf({ kind, cache, key, fields, amounts }: JournalRecord): string {
   return JSON.stringify([kind, cache, key, rowText(fields), rowText(amounts)])
+}
+
+/** What a dead letter of this record may be called. */
+function idsOf({ lane, position, retryOf }: JournalRecord): string[] {
+  const id = `${lane}-${position}`
+  return retryOf === undefined ? [id] : [id, `${id}.${originOf(retryOf)}`]
 }
 
 function positionIn(id: string): number {
