@@ -19,10 +19,12 @@ export function corrupt(
   const path = segments[chance.below(Math.max(1, segments.length))]
   if (path === undefined) return undefined
   const bytes = disk.contentOf(path)
+  // Segments that begin at the same position are not in the order of their names.
+  const isLast = positionOf(path) === positionOf(segments.at(-1) ?? path)
   const kind = chance.pick(['bit flip', 'lost segment', 'segment twice', 'older copy'] as const)
   switch (kind) {
     case 'bit flip': {
-      const end = endOfCertain(bytes, path === segments.at(-1))
+      const end = endOfCertain(bytes, isLast)
       let at = chance.below(end)
       // Most of a segment is zeros that mean nothing.
       for (let tries = 0; bytes[at] === 0 && tries < 50; tries++) at = chance.below(end)
@@ -32,7 +34,7 @@ export function corrupt(
     }
     case 'lost segment':
       // That the last one was ever there only the database can know, where it has something of it.
-      if (path === segments.at(-1)) return undefined
+      if (isLast) return undefined
       disk.erase(path)
       return kind
     case 'segment twice': {
@@ -45,7 +47,7 @@ export function corrupt(
       const batches = batchesFrom(bytes, firstBatchOffset)
       const cut = batches[chance.below(Math.max(1, batches.length - 1))]
       // Only an older copy of a full segment can be told from a crash.
-      if (path === segments.at(-1) || cut === undefined || batches.length < 2) return undefined
+      if (isLast || cut === undefined || batches.length < 2) return undefined
       bytes.fill(0, cut.end)
       disk.place(path, bytes)
       return kind
@@ -57,4 +59,9 @@ export function corrupt(
 function endOfCertain(bytes: Uint8Array, isLast: boolean): number {
   if (!isLast) return bytes.length
   return batchesFrom(bytes, firstBatchOffset).at(-2)?.end ?? firstBatchOffset
+}
+
+/** The first position that the segment may have. */
+function positionOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1, path.lastIndexOf('/') + 21)
 }
