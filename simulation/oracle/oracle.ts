@@ -80,6 +80,8 @@ export class Oracle {
   readonly #letters = new Map<string, Letter>()
   /** Settled letters, so that the way of each can be told. */
   readonly #discarded = new Set<string>()
+  /** Dead letters that the database has forgotten of: until they are decided again, a read may be with or without them. */
+  readonly #undecided = new Set<number>()
   /** Where mutations stood that stand further on as retries of their dead letters: each has its effect once. */
   readonly #retried = new Set<number>()
   readonly #model: Model
@@ -420,6 +422,7 @@ export class Oracle {
     }
     const touched = new Set<string>()
     for (const [at, record] of range.entries()) {
+      this.#undecided.delete(record.position)
       const letter = this.#letterAt(record)
       if (letter === undefined && this.#retried.has(record.position)) {
         // It had become a dead letter before the database went back, and stands further on as a retry.
@@ -462,7 +465,9 @@ export class Oracle {
       this.#model.checkpoints.splice(0, this.#lanes, ...checkpoints)
       for (const position of [...this.#model.excluded.keys()]) {
         const lane = this.#records.get(position)?.lane ?? 0
-        if (position > (checkpoints[lane] ?? 0)) this.#model.excluded.delete(position)
+        if (position <= (checkpoints[lane] ?? 0)) continue
+        this.#model.excluded.delete(position)
+        this.#undecided.add(position)
       }
     }
   }
@@ -751,20 +756,23 @@ export class Oracle {
     const late = [...this.#model.excluded.keys()].filter(
       (position) => !excluded.has(position) && positions.includes(position),
     )
-    for (let decided = 0; decided <= late.length; decided++) {
-      const out = new Set(late.slice(0, decided))
-      let row: Row | undefined
-      let isKnown = known === 0
-      if (isKnown) yield ['none', 0]
-      for (const position of positions) {
-        const record = this.#records.get(position) as JournalRecord
-        const isOut =
-          out.has(position) ||
-          this.#retried.has(position) ||
-          (excluded.has(position) && this.#model.excluded.has(position))
-        if (!isOut) row = applied(row, record)
-        isKnown ||= position >= known
-        if (isKnown) yield [rowText(row), position]
+    for (const withUndecided of this.#undecided.size > 0 ? [true, false] : [true]) {
+      for (let decided = 0; decided <= late.length; decided++) {
+        const out = new Set(late.slice(0, decided))
+        let row: Row | undefined
+        let isKnown = known === 0
+        if (isKnown) yield ['none', 0]
+        for (const position of positions) {
+          const record = this.#records.get(position) as JournalRecord
+          const isOut =
+            out.has(position) ||
+            this.#retried.has(position) ||
+            (!withUndecided && this.#undecided.has(position)) ||
+            (excluded.has(position) && this.#model.excluded.has(position))
+          if (!isOut) row = applied(row, record)
+          isKnown ||= position >= known
+          if (isKnown) yield [rowText(row), position]
+        }
       }
     }
   }
