@@ -613,7 +613,9 @@ export class Oracle {
     const isRetried = [...this.#records.values()].some(({ retryOf }) => retryOf === id)
     if (outcome === 'retried' && isRetried) return
     if (outcome === 'discarded' && this.#discarded.has(id)) return
-    if (outcome === 'withdrawn' && position > this.#witness.checkpoint(lane)) return
+    // Pending still, or again: what a power loss took of the file is decided once more.
+    const isPending = position > this.#witness.checkpoint(lane)
+    if ((outcome === 'withdrawn' || outcome === undefined) && isPending) return
     throw new Violation(
       'nothing is dropped in silence',
       `dead letter ${id} ${outcome === undefined ? 'is gone from its file' : `was settled as ${outcome}, which it was not`}`,

@@ -136,7 +136,8 @@ export class DeadLetters {
 
   /**
    * Withdraws the letters that the store has not passed: what it holds decides, so they are decided again.
-   * `positions` are the store's checkpoints by lane. Returns how many there were.
+   * `positions` are the store's checkpoints by lane. Returns how many there were. `withdrawn` is told of their keys before
+   * they are.
    */
   withdrawBeyond(
     positions: readonly Position[],
@@ -146,8 +147,9 @@ export class DeadLetters {
       const beyond = [...this.#index.all()].filter(
         (slot) => slot.position > (positions[slot.lane] ?? Infinity),
       )
-      await this.#settle(log, beyond, 'withdrawn')
+      // First: where the file cannot take it, a part of them may be withdrawn already, and is not seen again.
       for (const { cache, key } of beyond) withdrawn?.(cache, key)
+      await this.#settle(log, beyond, 'withdrawn')
       return beyond.length
     })
   }

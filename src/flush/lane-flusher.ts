@@ -73,6 +73,8 @@ export class LaneFlusher {
   #chunk: Chunk | undefined
   /** Letters were added for a commit whose answer never came: those that the store has not passed are decided again. */
   #lettersInDoubt = false
+  /** The store went back from here, and what that undid of the dead letters has not been withdrawn yet. */
+  #wentBackFrom: Position | undefined
   /** The batch whose rows the rate limit has let through. */
   #paid: Batch | undefined
   /** An idle lane tells the store of this position, so that the journal can be trimmed. */
@@ -190,7 +192,8 @@ export class LaneFlusher {
       }
       this.state = 'flushing'
       let asked = true
-      if (this.#verifying !== undefined) await this.#verify(this.#verifying)
+      if (this.#wentBackFrom !== undefined) asked = await this.#rollForward(this.#wentBackFrom)
+      else if (this.#verifying !== undefined) await this.#verify(this.#verifying)
       else if (this.lane.empty) await this.#skip()
       else if (this.lane.checkpoint < this.#carefulUntil) await this.#flushCarefully()
       else asked = await this.#flush()
@@ -419,9 +422,21 @@ export class LaneFlusher {
     const chunk = this.#chunk
     this.#chunk = undefined
     await lane.rebuild(position)
-    if (position < before) await this.#context.wentBack(lane, before)
-    else this.#applied(position)
+    if (position < before) {
+      this.#wentBackFrom = before
+      await this.#rollForward(before)
+    } else this.#applied(position)
     if (chunk?.reached === position) this.#buried(chunk.verdicts)
+  }
+
+  /**
+   * Nothing is flushed before this has come to its end: a mutation whose old letter is still there would go in, and a
+   * retry of the letter would apply it once more. False, as the store is not asked.
+   */
+  async #rollForward(from: Position): Promise<false> {
+    await this.#context.wentBack(this.lane, from)
+    this.#wentBackFrom = undefined
+    return false
   }
 
   /** Tells the store of a durable position while nothing is pending, so that the journal can let go of it. */
