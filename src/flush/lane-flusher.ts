@@ -425,7 +425,9 @@ export class LaneFlusher {
     if (position < before) {
       this.#wentBackFrom = before
       await this.#rollForward(before)
-    } else this.#applied(position)
+    }
+    // Also where it went back: it may have nothing more to write, and who asked meanwhile waits.
+    this.#applied(position)
     if (chunk?.reached === position) this.#buried(chunk.verdicts)
   }
 

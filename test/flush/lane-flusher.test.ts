@@ -75,6 +75,7 @@ async function started(given: { lanes?: number; memoryBytes?: number; stallMs?: 
   const letters = async () => (await deadLetters.list({}, { limit: 100 })).letters
   return {
     clock,
+    files,
     journal,
     store,
     deadLetters,
@@ -238,6 +239,61 @@ describe('a store that stands elsewhere', () => {
     expect(rows()).toContain('idle')
     expect(rolled).toMatchObject([{ lane: 1 }])
     expect(flusher.haltedBy).toBeUndefined()
+  })
+
+  test('lets go of who waits meanwhile, although there is nothing to write again', async () => {
+    const { clock, store, journal, write, flusher } = await started({ lanes: 2 })
+    write(['idle', set('x'), 1])
+    await clock.advance(200)
+    const restore = store.database.backup()
+    const stats = journal.stats()
+    journal.stats = () => ({ ...stats, segments: 2 })
+    for (let at = 0; at < 3; at++) {
+      write([`busy${at}`, set('x'), 0])
+      await clock.advance(1_000)
+    }
+    // Only a skip is undone for this lane, and there is no reason for another one.
+    expect(flusher.lanes[1]?.checkpoint).toBeGreaterThan(1)
+    journal.stats = () => ({ ...stats, segments: 1 })
+    restore()
+    const scan = journal.scan.bind(journal)
+    let waiting: Promise<void> | undefined
+    journal.scan = async (...given) => {
+      await Promise.resolve()
+      waiting ??= flusher.whenAllApplied({ timeoutMs: 10_000 })
+      return scan(...given)
+    }
+    const verified = flusher.verify(1, { timeoutMs: 10_000 })
+    await clock.settle()
+    await clock.advance(20_000)
+    await verified
+    expect(flusher.lanes[1]?.rebuilds).toBe(1)
+    await expect(waiting).resolves.toBeUndefined()
+  })
+
+  test('applies nothing before the dead letters that it undoes are withdrawn', async () => {
+    const { clock, store, files, write, letters, rows } = await started()
+    let refusing = true
+    intercept(store, {
+      write: (tables) => {
+        if (refusing && keysOf(tables).includes('n')) throw refused()
+      },
+    })
+    const restore = store.database.backup()
+    write(['n', increment(5)])
+    await clock.advance(1_000)
+    expect(await letters()).toMatchObject([{ key: 'n' }])
+    restore()
+    refusing = false
+    let failures = 0
+    files.plan = ({ kind }) => (kind === 'write' && failures++ < 3 ? { code: 'ENOSPC' } : undefined)
+    write(['a', set('a')])
+    for (let at = 0; at < 20; at++) await clock.advance(500)
+    expect(failures).toBeGreaterThan(3)
+    expect(rows()).toEqual(['a', 'n'])
+    expect(store.database.rows('t').get('n')).toMatchObject({ count: 5 })
+    // A letter that stayed could be retried, and the increment would count twice.
+    expect(await letters()).toEqual([])
   })
 })
 
