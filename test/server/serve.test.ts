@@ -1,56 +1,11 @@
 /** `daybook serve` as a whole: Redis and HTTP on one book, in a process as people start it. */
 
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { RawClient, temporaryDirectory } from './redis/redis-fixture.ts'
-
-const main = join(import.meta.dirname, '../../src/cli/main.ts')
-
-class ServeProcess {
-  readonly child: ChildProcess
-  #output = ''
-  #changed: (() => void)[] = []
-
-  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(process.execPath, [main, 'serve', ...args], {
-      env: { ...process.env, ...environment },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    onTestFinished(() => void this.child.kill('SIGKILL'))
-    const take = (chunk: Buffer): void => {
-      this.#output += chunk.toString()
-      this.#wake()
-    }
-    this.child.stdout?.on('data', take)
-    this.child.stderr?.on('data', take)
-    this.child.on('exit', () => this.#wake())
-  }
-
-  /** Resolves with what the pattern finds in all that was printed. */
-  async says(pattern: RegExp): Promise<string> {
-    for (;;) {
-      const found = pattern.exec(this.#output)
-      if (found !== null) return found[1] ?? found[0]
-      if (this.child.exitCode !== null) throw new Error(`It ended, having said: ${this.#output}`)
-      await new Promise<void>((resolve) => this.#changed.push(resolve))
-    }
-  }
-
-  async ends(): Promise<number | null> {
-    if (this.child.exitCode === null) await once(this.child, 'exit')
-    return this.child.exitCode
-  }
-
-  #wake(): void {
-    const changed = this.#changed
-    this.#changed = []
-    for (const wake of changed) wake()
-  }
-}
+import { ServeProcess } from './serve-process.ts'
 
 function place(): { directory: string; config: string; write: (config: object) => void } {
   const directory = temporaryDirectory()

@@ -70,6 +70,20 @@ export function inGroup(group: string, commands: readonly Command[]): readonly C
   return commands.map((command) => ({ ...command, group }))
 }
 
+/** What is the second argument of a command, by its name. */
+export function subcommandsOf(
+  group: string,
+  parent: string,
+  commands: readonly Command[],
+): ReadonlyMap<string, Command> {
+  return new Map(
+    commands.map((command) => [
+      command.name,
+      { ...command, name: `${parent}|${command.name}`, group },
+    ]),
+  )
+}
+
 /** The arguments that are keys, first and last and the step between them; undefined where there are none. */
 export function keyRange(
   { keys, countedKeys }: Command,

@@ -4,37 +4,12 @@
  * that was acknowledged must be there, transactions as a whole, and the database in the end must say the same.
  */
 
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { ServeProcess } from '../serve-process.ts'
 import { RawClient, requestOf, temporaryDirectory } from './redis-fixture.ts'
 import { freePort } from './redis-tools.ts'
-
-const main = join(import.meta.dirname, '../../../src/cli/main.ts')
-
-async function start(directory: string, port: number): Promise<ChildProcess> {
-  const server = spawn(
-    process.execPath,
-    [main, 'serve', '--directory', directory, '--redis-port', String(port), '--no-http'],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  )
-  onTestFinished(() => void server.kill('SIGKILL'))
-  await new Promise<void>((resolve, reject) => {
-    server.stdout.on('data', (chunk: Buffer) => {
-      if (String(chunk).includes('redis-cli')) resolve()
-    })
-    server.once('exit', (code) => reject(new Error(`The server ended with ${code}.`)))
-  })
-  return server
-}
-
-async function kill(server: ChildProcess): Promise<void> {
-  const gone = once(server, 'exit')
-  server.kill('SIGKILL')
-  await gone
-}
 
 describe('a server that is killed', () => {
   test('has every write that it acknowledged', { timeout: 180_000 }, async () => {
@@ -45,7 +20,7 @@ describe('a server that is killed', () => {
     const sent = new Map<string, number>()
     let value = 0
     for (let round = 0; round < 3; round++) {
-      const server = await start(directory, port)
+      const server = await ServeProcess.redis(directory, port)
       const clients = await Promise.all([1, 2, 3, 4].map(() => RawClient.connect(port)))
       const write = async (client: RawClient, name: string): Promise<void> => {
         for (;;) {
@@ -61,11 +36,11 @@ describe('a server that is killed', () => {
       const writing = clients.map((client, n) => write(client, `c${n}`).catch(() => undefined))
       const least = value + 2000
       await expect.poll(() => value, { timeout: 60_000 }).toBeGreaterThan(least)
-      await kill(server)
+      await server.kill()
       await Promise.all(writing)
       for (const client of clients) client.destroy()
 
-      const after = await start(directory, port)
+      const after = await ServeProcess.redis(directory, port)
       const reader = await RawClient.connect(port)
       for (const [key, number] of acknowledged) {
         const found = Number(await reader.call('GET', key))
@@ -82,7 +57,7 @@ describe('a server that is killed', () => {
         acknowledged,
       )
       reader.destroy()
-      await kill(after)
+      await after.kill()
     }
   })
 
@@ -91,7 +66,7 @@ describe('a server that is killed', () => {
     const port = await freePort()
     let told = 0
     for (let round = 0; round < 3; round++) {
-      const server = await start(directory, port)
+      const server = await ServeProcess.redis(directory, port)
       const client = await RawClient.connect(port)
       const move = async (): Promise<void> => {
         for (;;) {
@@ -116,31 +91,30 @@ describe('a server that is killed', () => {
       const moving = move().catch(() => undefined)
       const least = told + 200
       await expect.poll(() => told, { timeout: 60_000 }).toBeGreaterThan(least)
-      await kill(server)
+      await server.kill()
       await moving
       client.destroy()
 
-      const after = await start(directory, port)
+      const after = await ServeProcess.redis(directory, port)
       const reader = await RawClient.connect(port)
       const left = Number(await reader.call('GET', 'left'))
       expect(Number(await reader.call('HGET', 'right', 'sum'))).toBe(left)
       expect(left).toBeGreaterThanOrEqual(told)
       told = left
       reader.destroy()
-      await kill(after)
+      await after.kill()
     }
   })
 
   test('drains at SIGTERM, and says what is left', { timeout: 60_000 }, async () => {
     const directory = temporaryDirectory()
     const port = await freePort()
-    const server = await start(directory, port)
+    const server = await ServeProcess.redis(directory, port)
     const client = await RawClient.connect(port)
     for (let n = 0; n < 100; n++) client.send('SET', `k${n}`, n)
     for (let n = 0; n < 100; n++) expect(await client.reply()).toBe('OK')
-    const gone = once(server, 'exit')
-    server.kill('SIGTERM')
-    expect(await gone).toEqual([0, null])
+    server.child.kill('SIGTERM')
+    expect(await server.ends()).toBe(0)
     expect(await client.untilEnd()).toBe('')
     const database = new DatabaseSync(join(directory, 'store.sqlite'), { readOnly: true })
     expect(database.prepare('SELECT count(*) AS n FROM daybook_values').get()).toMatchObject({

@@ -7,6 +7,7 @@ import { daybookCommands } from './daybook-commands.ts'
 import { hashCommands } from './hash-commands.ts'
 import { keyCommands } from './key-commands.ts'
 import { listCommands } from './list-commands.ts'
+import { scriptingCommands } from './script-commands.ts'
 import { serverCommands } from './server-commands.ts'
 import { setCommands } from './set-commands.ts'
 import { stringCommands } from './string-commands.ts'
@@ -22,6 +23,7 @@ export const allCommands: readonly Command[] = [
   ...connectionCommands,
   ...channelCommands,
   ...serverCommands,
+  ...scriptingCommands,
   ...daybookCommands,
   // Run by the connection itself: it is the one that knows what was queued.
   { name: 'exec', arity: 1, flags: ['noscript', 'no_multi'], group: 'transactions', run: () => '' },

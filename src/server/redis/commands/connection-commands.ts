@@ -1,7 +1,7 @@
 /** Commands of the connection itself. */
 
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { argumentOf, type Call, inGroup, type Command } from '../command.ts'
+import { argumentOf, type Call, inGroup, subcommandsOf } from '../command.ts'
 import { databaseCount } from '../databases.ts'
 import { safeIntegerOf } from '../numbers.ts'
 import { RedisError, syntaxError, wrongArity } from '../redis-error.ts'
@@ -129,7 +129,7 @@ function reset(call: Call): string {
   return simple('RESET')
 }
 
-const aclCommands = subcommandsOf('acl', [
+const aclCommands = subcommandsOf('connection', 'acl', [
   { name: 'whoami', arity: 2, flags: ['fast'], run: () => bulk('default') },
   { name: 'users', arity: 2, flags: ['admin'], run: () => bulks(['default']) },
   {
@@ -140,7 +140,7 @@ const aclCommands = subcommandsOf('acl', [
   },
 ])
 
-const clientCommands = subcommandsOf('client', [
+const clientCommands = subcommandsOf('connection', 'client', [
   { name: 'id', arity: 2, flags: ['fast'], run: (call) => integer(call.session.id) },
   {
     name: 'getname',
@@ -178,15 +178,6 @@ const clientCommands = subcommandsOf('client', [
       ]),
   },
 ])
-
-function subcommandsOf(parent: string, commands: readonly Command[]): ReadonlyMap<string, Command> {
-  return new Map(
-    commands.map((command) => [
-      command.name,
-      { ...command, name: `${parent}|${command.name}`, group: 'connection' },
-    ]),
-  )
-}
 
 function setInfo(call: Call): string {
   const what = argumentOf(call, 2).toLowerCase()

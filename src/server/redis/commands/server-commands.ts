@@ -1,6 +1,13 @@
 /** Commands of the server as a whole. */
 
-import { argumentOf, inGroup, keyRange, type Call, type Command } from '../command.ts'
+import {
+  argumentOf,
+  inGroup,
+  keyRange,
+  subcommandsOf,
+  type Call,
+  type Command,
+} from '../command.ts'
 import { databaseCount } from '../databases.ts'
 import { matchesGlob } from '../glob.ts'
 import { infoText, wantedSections } from '../info.ts'
@@ -173,16 +180,7 @@ function commandGetKeys(call: Call): string {
   return bulks(keys)
 }
 
-function subcommands(parent: string, commands: readonly Command[]): ReadonlyMap<string, Command> {
-  return new Map(
-    commands.map((command) => [
-      command.name,
-      { ...command, name: `${parent}|${command.name}`, group: 'server' },
-    ]),
-  )
-}
-
-const configCommands = subcommands('config', [
+const configCommands = subcommandsOf('server', 'config', [
   { name: 'get', arity: -3, flags: ['admin'], run: configGet },
   { name: 'set', arity: -4, flags: ['admin'], run: configSet },
   { name: 'resetstat', arity: 2, flags: ['admin'], run: configResetStat },
@@ -197,7 +195,7 @@ const configCommands = subcommands('config', [
   { name: 'help', arity: 2, flags: [], run: () => bulks(['CONFIG GET, RESETSTAT, SET']) },
 ])
 
-const commandCommands = subcommands('command', [
+const commandCommands = subcommandsOf('server', 'command', [
   {
     name: 'count',
     arity: 2,
@@ -216,33 +214,13 @@ const commandCommands = subcommands('command', [
   },
 ])
 
-/** Redis's own test suite and its tools call these; there is nothing here for them to do. */
-const functionCommands = subcommands('function', [
-  { name: 'flush', arity: -2, flags: ['write', 'noscript'], run: () => ok },
-  { name: 'list', arity: -2, flags: [], run: () => emptyArray },
-])
-
-const scriptCommands = subcommands('script', [
-  { name: 'flush', arity: -2, flags: ['noscript'], run: () => ok },
-  {
-    name: 'exists',
-    arity: -3,
-    flags: [],
-    run: (call) =>
-      `*${call.args.length - 2}\r\n${call.args
-        .slice(2)
-        .map(() => integer(0))
-        .join('')}`,
-  },
-])
-
-const slowlogCommands = subcommands('slowlog', [
+const slowlogCommands = subcommandsOf('server', 'slowlog', [
   { name: 'get', arity: -2, flags: ['admin'], run: () => emptyArray },
   { name: 'len', arity: 2, flags: ['admin'], run: () => integer(0) },
   { name: 'reset', arity: 2, flags: ['admin'], run: () => ok },
 ])
 
-const latencyCommands = subcommands('latency', [
+const latencyCommands = subcommandsOf('server', 'latency', [
   { name: 'latest', arity: 2, flags: ['admin'], run: () => emptyArray },
   { name: 'history', arity: 3, flags: ['admin'], run: () => emptyArray },
   { name: 'reset', arity: -2, flags: ['admin'], run: () => integer(0) },
@@ -266,8 +244,6 @@ export const serverCommands = inGroup('server', [
   { name: 'time', arity: 1, flags: ['fast'], run: time },
   { name: 'config', arity: -2, flags: [], subcommands: configCommands, run: () => ok },
   { name: 'command', arity: -1, flags: [], subcommands: commandCommands, run: commandInfo },
-  { name: 'function', arity: -2, flags: [], subcommands: functionCommands, run: () => ok },
-  { name: 'script', arity: -2, flags: [], subcommands: scriptCommands, run: () => ok },
   { name: 'slowlog', arity: -2, flags: [], subcommands: slowlogCommands, run: () => ok },
   { name: 'latency', arity: -2, flags: [], subcommands: latencyCommands, run: () => ok },
   { name: 'swapdb', arity: 3, flags: ['write', 'fast'], run: swapdb },

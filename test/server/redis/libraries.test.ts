@@ -1,0 +1,230 @@
+/**
+ * What people put on top of a Redis client: Keyv, sessions of Express by connect-redis, and rate limiters.
+ *
+ * Method: each library does its work on `daybook serve` in a process of its own, which is killed with SIGKILL in the middle and
+ * started anew on the same data; everything that the library was told must be there, with its time to live.
+ */
+
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import KeyvRedis, { createClient as createKeyvClient } from '@keyv/redis'
+import { RedisStore } from 'connect-redis'
+import session from 'express-session'
+import { Redis } from 'ioredis'
+import { Keyv } from 'keyv'
+import {
+  RateLimiterRedis,
+  RateLimiterRedisNonAtomic,
+  RateLimiterRes,
+  type IRateLimiterStoreOptions,
+} from 'rate-limiter-flexible'
+import { createClient } from 'redis'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { ServeProcess } from '../serve-process.ts'
+import { temporaryDirectory } from './redis-fixture.ts'
+import { freePort } from './redis-tools.ts'
+
+interface Restartable {
+  readonly port: number
+  /** kill -9, and a start on the same data. */
+  readonly restart: () => Promise<void>
+}
+
+async function restartable(): Promise<Restartable> {
+  const directory = temporaryDirectory()
+  const port = await freePort()
+  let server = await ServeProcess.redis(directory, port)
+  return {
+    port,
+    async restart() {
+      await server.kill()
+      server = await ServeProcess.redis(directory, port)
+    },
+  }
+}
+
+/** A client of node-redis that finds its way back after a restart by itself. */
+async function nodeRedis(port: number) {
+  const client = createClient({ url: `redis://127.0.0.1:${port}` })
+  // That the connection is lost is what the test is about.
+  client.on('error', () => undefined)
+  await client.connect()
+  onTestFinished(() => client.destroy())
+  return client
+}
+
+function ioredis(port: number): Redis {
+  const client = new Redis(port, '127.0.0.1', { enableReadyCheck: true })
+  client.on('error', () => undefined)
+  onTestFinished(() => client.disconnect())
+  return client
+}
+
+/** Once a client that had lost its connection is back. */
+async function reconnected(ping: () => Promise<unknown>): Promise<void> {
+  await expect.poll(() => ping().catch(() => 'not yet'), { timeout: 20_000 }).toBe('PONG')
+}
+
+describe('Keyv', () => {
+  test('keeps its values and their time to live over a kill', async () => {
+    const { port, restart } = await restartable()
+    const client = createKeyvClient({ url: `redis://127.0.0.1:${port}` })
+    client.on('error', () => undefined)
+    const store = new KeyvRedis(client)
+    const keyv = new Keyv<unknown>({ store, namespace: 'shop' })
+    keyv.on('error', () => undefined)
+    onTestFinished(() => client.destroy())
+    expect(await keyv.set('ada', { name: 'Ada', tags: ['a', 'Zoë'] })).toBe(true)
+    expect(await keyv.set('brief', 'value', 600_000)).toBe(true)
+    expect(await keyv.set('briefest', 'value', 50)).toBe(true)
+    await keyv.set('gone', 1)
+    expect(await keyv.delete('gone')).toBe(true)
+    expect(await keyv.delete('gone')).toBe(false)
+
+    await restart()
+    await reconnected(() => client.ping())
+
+    expect(await keyv.get('ada')).toEqual({ name: 'Ada', tags: ['a', 'Zoë'] })
+    expect(await keyv.getMany(['brief', 'gone'])).toEqual(['value', undefined])
+    expect(await keyv.has('gone')).toBe(false)
+    await expect.poll(() => keyv.get('briefest')).toBeUndefined()
+    const raw = await client.pTTL((await client.keys('*brief'))[0] ?? '')
+    expect(raw).toBeGreaterThan(500_000)
+    expect(raw).toBeLessThanOrEqual(600_000)
+    const seen: string[] = []
+    for await (const [key] of keyv.iterator?.('shop') ?? []) seen.push(String(key))
+    expect(seen.sort()).toEqual(['ada', 'brief'])
+    await keyv.clear()
+    expect(await keyv.getMany(['ada', 'brief'])).toEqual([undefined, undefined])
+  })
+})
+
+describe('sessions of Express', () => {
+  test('in connect-redis outlive a kill of the server', async () => {
+    const { port, restart } = await restartable()
+    const client = await nodeRedis(port)
+    const store = new RedisStore({ client, prefix: 'sess:', ttl: 3600 })
+    const middleware = session({
+      store,
+      secret: 'of this test',
+      resave: false,
+      saveUninitialized: false,
+      cookie: { maxAge: 600_000 },
+    })
+    const shop = createServer((request, response) => {
+      // As Express calls it; a session is all that it touches.
+      middleware(request as never, response as never, (error?: unknown) => {
+        if (error !== undefined) {
+          response.writeHead(500).end()
+          return
+        }
+        const { session: visitor } = request as unknown as { session: { visits?: number } }
+        visitor.visits = (visitor.visits ?? 0) + 1
+        response.end(String(visitor.visits))
+      })
+    })
+    await new Promise<void>((resolve) => shop.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      shop.closeAllConnections()
+      shop.close()
+    })
+    const url = `http://127.0.0.1:${(shop.address() as AddressInfo).port}`
+    const visit = async (cookie: string): Promise<{ text: string; cookie: string }> => {
+      const answer = await fetch(url, { headers: { cookie } })
+      return { text: await answer.text(), cookie: answer.headers.get('set-cookie') ?? cookie }
+    }
+    const first = await visit('')
+    const cookie = first.cookie.split(';', 1)[0] ?? ''
+    expect(first.text).toBe('1')
+    expect((await visit(cookie)).text).toBe('2')
+
+    await restart()
+    await reconnected(() => client.ping())
+
+    expect((await visit(cookie)).text).toBe('3')
+    expect((await visit('')).text).toBe('1')
+    const [key = ''] = await client.keys('sess:*')
+    expect(await client.ttl(key)).toBeGreaterThan(500)
+
+    const ids = await new Promise<string[]>((resolve, reject) => {
+      void store.ids((error: unknown, found?: string[]) => {
+        if (found === undefined) reject(error)
+        else resolve(found)
+      })
+    })
+    expect(ids).toHaveLength(2)
+    await new Promise((resolve) => void store.clear(resolve))
+    expect((await visit(cookie)).text).toBe('1')
+  })
+})
+
+describe('rate-limiter-flexible', () => {
+  const options = { points: 5, duration: 600, keyPrefix: 'login' }
+
+  test('without Lua keeps its limits over a kill', async () => {
+    const { port, restart } = await restartable()
+    const client = ioredis(port)
+    const limiter = new RateLimiterRedisNonAtomic({ ...options, storeClient: client })
+    for (let n = 1; n <= 3; n++) {
+      expect(await limiter.consume('ada')).toMatchObject({ consumedPoints: n })
+    }
+
+    await restart()
+    await reconnected(() => client.ping())
+
+    expect(await limiter.get('ada')).toMatchObject({ consumedPoints: 3, remainingPoints: 2 })
+    await limiter.consume('ada', 2)
+    const refused = await limiter.consume('ada').catch((error: unknown) => error)
+    expect(refused).toBeInstanceOf(RateLimiterRes)
+    expect((refused as RateLimiterRes).msBeforeNext).toBeGreaterThan(500_000)
+    expect(await limiter.consume('ben')).toMatchObject({ remainingPoints: 4 })
+    expect(await limiter.delete('ada')).toBe(true)
+    expect(await limiter.consume('ada')).toMatchObject({ consumedPoints: 1 })
+  })
+
+  test('with its script as a transaction counts each of those who come at once, and keeps that over a kill', async () => {
+    const { port, restart } = await restartable()
+    const client = ioredis(port)
+    const limiter = new TransactionLimiter({ ...options, storeClient: client })
+    const together = await Promise.allSettled(
+      Array.from({ length: 8 }, () => limiter.consume('ada')),
+    )
+    expect(together.filter(({ status }) => status === 'fulfilled')).toHaveLength(5)
+
+    await restart()
+    await reconnected(() => client.ping())
+
+    const refused: unknown = await limiter.consume('ada').catch((error: unknown) => error)
+    expect(refused).toMatchObject({ consumedPoints: 9, remainingPoints: 0 })
+    expect((refused as RateLimiterRes).msBeforeNext).toBeGreaterThan(500_000)
+    expect((refused as RateLimiterRes).msBeforeNext).toBeLessThanOrEqual(600_000)
+  })
+
+  test('with Lua is told why that is not to be had', async () => {
+    const { port } = await restartable()
+    const limiter = new RateLimiterRedis({ ...options, storeClient: ioredis(port) })
+    await expect(limiter.consume('ada')).rejects.toThrow(/scripts are not supported/)
+  })
+})
+
+/** What the script of RateLimiterRedis does, in one step as well. docs/redis-compatibility.md shows it. */
+class TransactionLimiter extends RateLimiterRedis {
+  readonly #redis: Redis
+
+  constructor(
+    given: Omit<IRateLimiterStoreOptions, 'storeClient'> & { readonly storeClient: Redis },
+  ) {
+    super(given)
+    this.#redis = given.storeClient
+  }
+
+  async _upsert(key: string, points: number, durationMs: number): Promise<unknown> {
+    const replies = await this.#redis
+      .multi()
+      .set(key, 0, 'EX', Math.floor(durationMs / 1000), 'NX')
+      .incrby(key, points)
+      .pttl(key)
+      .exec()
+    return replies?.slice(1)
+  }
+}
