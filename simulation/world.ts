@@ -358,7 +358,7 @@ class World {
       current: () => this.#process === process,
       receipts: [],
       fired: (state) => this.#count(state),
-      memoryBudgetBytes: engine.memoryBytes + engine.lanes * 6 * batchBytes,
+      memoryBudgetBytes: engine.memoryBytes + engine.lanes * batchBytes,
     }
   }
 

@@ -182,7 +182,8 @@ export class Flusher implements FlushContext {
 
   /**
    * Beyond the budget, moves batches out of memory until half of it is free again: the newest of the fullest lane first.
-   * What comes next joins them in the journal, so a store that is away for long costs no more memory than this.
+   * What comes next joins them in the journal, so a store that is away for long costs no more memory than this. What is
+   * committed and kept for readers goes last: they hardly ever need it, and then read the journal.
    */
   #keepBudget(): void {
     let excess = -this.#options.memoryBytes
@@ -196,6 +197,9 @@ export class Flusher implements FlushContext {
       const freed = fullest.spillNewest()
       if (freed === 0) break
       excess -= freed
+    }
+    for (const lane of this.lanes) {
+      for (let freed = 1; excess > 0 && freed > 0; excess -= freed) freed = lane.spillRetired()
     }
     this.#parts.onPressure()
   }
@@ -388,6 +392,7 @@ export class Flusher implements FlushContext {
       waiter.deferred.resolve()
     }
     for (const flusher of this.#flushers) if (flusher.state === 'parents') flusher.retryNow()
+    this.#keepBudget()
     this.#parts.onPressure()
     this.#trim()
   }

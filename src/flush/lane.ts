@@ -101,7 +101,8 @@ export class Lane {
   rebuilds = 0
   /** Reads under way, by the checkpoint that they began at: they may still need batches that are committed since. */
   readonly #readers = new Map<Position, number>()
-  #retired: Batch[] = []
+  /** Committed since the oldest reader began, which may need them. */
+  #retired: (Batch | SpilledRange)[] = []
   #flushing: Batch | undefined
   #queue: (Batch | SpilledRange)[] = []
   #open: Batch | undefined
@@ -268,7 +269,7 @@ export class Lane {
     this.mutations -= batch.mutations
     if (this.#readers.size > 0) this.#retired.push(batch)
     else this.memoryBytes -= batch.bytes
-    if (this.#index.entries > 0) this.#index.release(batch.to)
+    this.#releaseIndex()
     for (const position of this.#moved) if (position <= batch.to) this.#moved.delete(position)
   }
 
@@ -312,6 +313,19 @@ export class Lane {
     this.#queue[at] = this.#spilled(batch)
     this.#mergeSpilled()
     return freed
+  }
+
+  /**
+   * Moves the oldest batch that is only kept for readers out of memory: a slow read among many commits must not cost more
+   * than the budget. Returns the bytes that this freed; 0 where there is none.
+   */
+  spillRetired(): number {
+    const at = this.#retired.findIndex((part) => part instanceof Batch)
+    if (at < 0) return 0
+    const batch = this.#retired[at] as Batch
+    this.memoryBytes -= batch.bytes
+    this.#retired[at] = this.#spilled(batch)
+    return batch.bytes
   }
 
   /** Bytes that `spillNewest` could free at once. */
@@ -433,9 +447,17 @@ export class Lane {
     if (this.#retired.length === 0) return
     const oldest = Math.min(...this.#readers.keys())
     while (this.#retired[0] !== undefined && this.#retired[0].to <= oldest) {
-      this.memoryBytes -= this.#retired[0].bytes
-      this.#retired.shift()
+      const gone = this.#retired.shift()
+      if (gone instanceof Batch) this.memoryBytes -= gone.bytes
     }
+    this.#releaseIndex()
+  }
+
+  /** Readers may need what the checkpoint has passed. */
+  #releaseIndex(): void {
+    if (this.#index.entries === 0) return
+    const kept = this.#retired.find((part) => part instanceof SpilledRange)
+    this.#index.release(kept?.from ?? this.checkpoint)
   }
 
   /**
