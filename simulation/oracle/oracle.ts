@@ -64,8 +64,10 @@ export interface ReadWindow {
   readonly known: number
   /** Dead letters that the engine knew of when the read began. */
   readonly excluded: ReadonlySet<number>
-  /** How often the database had gone back in time: dead letters that it undid may be in or out meanwhile. */
+  /** How often the database had gone back in time. */
   readonly goneBack: number
+  /** Dead letters that the database had forgotten of when the read began. */
+  readonly undecided: ReadonlySet<number>
 }
 
 export class Oracle {
@@ -80,7 +82,10 @@ export class Oracle {
   readonly #letters = new Map<string, Letter>()
   /** Settled letters, so that the way of each can be told. */
   readonly #discarded = new Set<string>()
-  /** Dead letters that the database has forgotten of: until they are decided again, a read may be with or without them. */
+  /**
+   * Dead letters that the database has forgotten of: a read may be with or without them until they are withdrawn, or where
+   * they were settled before, until they are decided again.
+   */
   readonly #undecided = new Set<number>()
   /** Where mutations stood that stand further on as retries of their dead letters: each has its effect once. */
   readonly #retried = new Set<number>()
@@ -493,9 +498,9 @@ export class Oracle {
     })
   }
 
-  /** Whether the database has ever gone back in time. */
-  get wentBack(): boolean {
-    return this.#goneBack > 0
+  /** Whether the database has gone back in time, and has not been rolled forward yet. */
+  get isInPast(): boolean {
+    return this.#model.checkpoints.some((checkpoint, lane) => checkpoint < this.reached(lane))
   }
 
   keysOf(cache: CacheName): string[] {
@@ -596,6 +601,9 @@ export class Oracle {
       for (const id of line.settled ?? []) {
         const letter = this.#letters.get(id)
         if (!wholly && letter !== undefined) this.#maySettle(letter, line.outcome)
+        if (letter !== undefined && line.outcome === 'withdrawn') {
+          this.#undecided.delete(letter.position)
+        }
         this.#letters.delete(id)
         outcomes.set(id, line.outcome)
       }
@@ -695,7 +703,9 @@ export class Oracle {
     const place = `${cache}/${key}`
     const excluded = new Set<number>()
     for (const [position, { known }] of this.#model.excluded) if (known) excluded.add(position)
-    return { place, known: this.#history(place).known, excluded, goneBack: this.#goneBack }
+    const { known } = this.#history(place)
+    const undecided = new Set(this.#undecided)
+    return { place, known, excluded, goneBack: this.#goneBack, undecided }
   }
 
   /** The value must be one that the key had between what was known at the beginning and what is durable now. */
@@ -752,13 +762,14 @@ export class Oracle {
    * first that was decided to the last, in this order, for that is how the engine learns of them.
    */
   *#states(
-    { excluded, known }: ReadWindow,
+    { excluded, known, undecided: earlier }: ReadWindow,
     { positions }: KeyHistory,
   ): Generator<readonly [text: string, position: number]> {
     const late = [...this.#model.excluded.keys()].filter(
       (position) => !excluded.has(position) && positions.includes(position),
     )
-    for (const withUndecided of this.#undecided.size > 0 ? [true, false] : [true]) {
+    const undecided = positions.filter((at) => earlier.has(at) || this.#undecided.has(at))
+    for (const withUndecided of undecided.length > 0 ? [true, false] : [true]) {
       for (let decided = 0; decided <= late.length; decided++) {
         const out = new Set(late.slice(0, decided))
         let row: Row | undefined
@@ -769,7 +780,7 @@ export class Oracle {
           const isOut =
             out.has(position) ||
             this.#retried.has(position) ||
-            (!withUndecided && this.#undecided.has(position)) ||
+            (!withUndecided && undecided.includes(position)) ||
             (excluded.has(position) && this.#model.excluded.has(position))
           if (!isOut) row = applied(row, record)
           isKnown ||= position >= known
