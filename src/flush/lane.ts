@@ -219,7 +219,8 @@ export class Lane {
   /** A retry of this dead letter is in the journal. */
   noteRetry(letter: string): void {
     const position = letterPosition(letter)
-    if (position > this.checkpoint) this.#moved.add(position)
+    // A rebuild under way may lower the checkpoint, and has perhaps scanned past this retry.
+    if (position > this.checkpoint || this.#rebuilding !== undefined) this.#moved.add(position)
   }
 
   /** Notes a pending mutation without holding it: recovery. */

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 
+import type { Batch } from '../../src/flush/batch.ts'
 import { Lane } from '../../src/flush/lane.ts'
 import { LetterIndex } from '../../src/flush/letter-index.ts'
 import type { Entry, Mutation, Position } from '../../src/mutation/mutation.ts'
@@ -12,12 +13,14 @@ import { MemoryJournal } from '../support/memory-journal.ts'
 /** A journal whose scans and reads a test can hold back or break. */
 class HeldJournal extends MemoryJournal {
   scanGate: Promise<void> = Promise.resolve()
+  scannedGate: Promise<void> = Promise.resolve()
   readGate: Promise<void> = Promise.resolve()
   readError: Error | undefined
 
   override async scan(...given: Parameters<MemoryJournal['scan']>): Promise<void> {
     await this.scanGate
-    return super.scan(...given)
+    await super.scan(...given)
+    await this.scannedGate
   }
 
   override async *read(
@@ -71,6 +74,30 @@ describe('a lane that is being rebuilt', () => {
     expect([...(batch?.entries() ?? [])].map(([, key]) => key)).toContain('a')
     expect(lane.mutations).toBe(2)
     expect(lane.keys).toBe(2)
+  })
+
+  test('learns of a dead letter that is retried when the scan has gone past', async () => {
+    const journal = new HeldJournal()
+    const lane = laneOn(journal)
+    write(lane, journal, 'n', increment(5))
+    lane.advance((await lane.take()) as Batch)
+    const held = gate()
+    journal.scannedGate = held.promise
+    const rebuilding = lane.rebuild(0)
+    await Promise.resolve()
+    const retry = entryOf('n', increment(5), { retryOf: '0-1' })
+    journal.append([retry])
+    lane.add(retry, schema.blank, 0)
+    held.open()
+    await rebuilding
+    // The increment has its effect where its retry stands, and there alone.
+    const amounts: unknown[] = []
+    while (!lane.empty) {
+      const batch = (await lane.take()) as Batch
+      for (const row of batch.rows()) amounts.push(row.mutation)
+      lane.advance(batch)
+    }
+    expect(amounts).toEqual([increment(5)])
   })
 
   test('drops what was read for the batch that was being taken', async () => {
