@@ -81,13 +81,17 @@ async function run(flags: ServeFlags, context: CommandContext): Promise<ExitCode
     for (const line of await checkLines(config, ports, terminal)) terminal.line(line)
     return exitCodes.ok
   }
-  const serving = await serve(config, { ...ports, logger: loggerTo(terminal) })
-  for (const line of greeting(config, serving, terminal)) terminal.line(line)
+  terminal.outlivesReader = true
+  const opening = serve(config, { ...ports, logger: loggerTo(terminal) })
+  // One after the other, and not before it serves: until then the signal would end the process.
+  let reloading = Promise.resolve()
   const reload = (): void => {
-    void reloaded(flags, context, serving)
+    reloading = reloading.then(() => reloaded(flags, context, opening))
   }
   process.on('SIGHUP', reload)
   try {
+    const serving = await opening
+    for (const line of greeting(config, serving, terminal)) terminal.line(line)
     await aborted(signal)
     terminal.line('Draining …')
     const { pending } = await serving.close()
@@ -119,15 +123,22 @@ async function configOf(flags: ServeFlags, { environment }: CommandContext): Pro
   )
 }
 
+/** Never rejects: what is wrong is said, and nothing has changed then. */
 async function reloaded(
   flags: ServeFlags,
   context: CommandContext,
-  serving: Serving,
+  opening: Promise<Serving>,
 ): Promise<void> {
   const { terminal } = context
   try {
-    serving.reload(await configOf(flags, context))
-    terminal.line('The configuration was read again: flush, pressure and timeouts are as it says.')
+    const serving = await opening
+    const { takenOver, needRestart } = await serving.reload(await configOf(flags, context))
+    const taken =
+      takenOver.length === 0 ? 'nothing to take over' : `now in force: ${takenOver.join(', ')}`
+    terminal.line(`The configuration was read again; ${printable(taken)}.`)
+    if (needRestart.length > 0) {
+      terminal.line(`Only after a restart: ${printable(needRestart.join(', '))}.`)
+    }
   } catch (error) {
     terminal.error(`The configuration was not taken over: ${printable(reasonOf(error))}`)
   }

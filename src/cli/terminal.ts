@@ -30,6 +30,8 @@ const plainLineMs = 1_000
 export class Terminal {
   /** Redraws are possible and wanted. */
   readonly interactive: boolean
+  /** A server goes on where nobody reads what it prints any more; every other command ends then. */
+  outlivesReader = false
   readonly #output: Output
   readonly #errors: Output
   readonly #colour: boolean

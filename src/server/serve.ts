@@ -8,13 +8,14 @@ import { storeFromUrl } from '../store/store-url.ts'
 import type { ServerConfig } from './config.ts'
 import { startHttp, type Http } from './http/http-server.ts'
 import { startRedis, type Redis } from './redis/redis-server.ts'
+import { differences, liveOptionsOf, type Reloaded } from './reload.ts'
 
 export interface Serving {
   readonly book: Daybook
   readonly redis: Redis | undefined
   readonly http: Http | undefined
   /** Takes over what can change while it runs. Throws INVALID_OPTION, and changes nothing then. */
-  reload(config: ServerConfig): void
+  reload(config: ServerConfig): Promise<Reloaded>
   /**
    * Ends the connections and drains for at most `drainTimeoutMs` of the configuration. What is left is in the journal, and
    * the next start flushes it.
@@ -50,11 +51,19 @@ export async function serve(config: ServerConfig, parts: ServeParts): Promise<Se
     const http = enabled
       ? await startHttp(book, httpOptions, { clock, random, logger, caches, files })
       : undefined
+    let current = config
     return {
       book,
       redis,
       http,
-      reload: (changed) => reload(book, changed),
+      async reload(changed) {
+        const takeOver = await redis?.prepare(changed.redis)
+        book.configure(liveOptionsOf(changed))
+        takeOver?.()
+        const reloaded = differences(current, changed)
+        current = changed
+        return reloaded
+      },
       async close() {
         await http?.close()
         await redis?.close()
@@ -66,14 +75,4 @@ export async function serve(config: ServerConfig, parts: ServeParts): Promise<Se
     for (const close of opened.reverse()) await close().catch(() => undefined)
     throw error
   }
-}
-
-function reload(book: Daybook, { book: options }: ServerConfig): void {
-  const { flush, pressure, stallMs, drainTimeoutMs } = options
-  book.configure({
-    ...(flush === undefined ? {} : { flush }),
-    ...(pressure === undefined ? {} : { pressure }),
-    ...(stallMs === undefined ? {} : { stallMs }),
-    ...(drainTimeoutMs === undefined ? {} : { drainTimeoutMs }),
-  })
 }

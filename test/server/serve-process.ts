@@ -5,7 +5,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-const main = join(import.meta.dirname, '../../src/cli/main.ts')
+const root = join(import.meta.dirname, '../..')
+const main = join(root, 'src/cli/main.ts')
 
 export class ServeProcess {
   readonly child: ChildProcess
@@ -13,12 +14,21 @@ export class ServeProcess {
   #changed: (() => void)[] = []
 
   /** Killed when the test has finished, at the latest. */
-  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(process.execPath, [main, 'serve', ...args], {
+  constructor(
+    args: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+    [command, ...before]: readonly [string, ...string[]] = [process.execPath, main, 'serve'],
+  ) {
+    this.child = spawn(command, [...before, ...args], {
+      cwd: root,
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A process group of its own, as in a terminal.
+      detached: true,
     })
-    onTestFinished(() => void this.child.kill('SIGKILL'))
+    onTestFinished(() => {
+      if (!this.#hasEnded) this.signalGroup('SIGKILL')
+    })
     const take = (chunk: Buffer): void => {
       this.#output += chunk.toString()
       this.#wake()
@@ -35,6 +45,16 @@ export class ServeProcess {
     ])
     await served.says(/redis-cli/)
     return served
+  }
+
+  /** In a clone, as a newcomer does it. */
+  static npmStart(args: readonly string[]): ServeProcess {
+    return new ServeProcess(args, {}, ['npm', 'start', '--'])
+  }
+
+  /** To all processes of it at once, as a terminal does at Ctrl-C. */
+  signalGroup(signal: NodeJS.Signals): void {
+    if (this.child.pid !== undefined) process.kill(-this.child.pid, signal)
   }
 
   /** Resolves with what the pattern finds in all that was printed. */

@@ -49,9 +49,13 @@ describe('daybook serve', () => {
       write({ caches, flush: { delayMs: 60_000, maxKeys: 0 } })
       served.child.kill('SIGHUP')
       await served.says(/was not taken over: .*maxKeys/)
-      write({ caches, flush: { delayMs: 50_000 } })
+      write({ caches, flush: { delayMs: 50_000 }, redis: { port: 0, maxClients: 1 }, lanes: 3 })
       served.child.kill('SIGHUP')
-      await served.says(/was read again/)
+      await served.says(/was read again; now in force: flush\.delayMs, redis\.maxClients\./)
+      await served.says(/Only after a restart: lanes\./)
+      const late = await RawClient.connect(port)
+      onTestFinished(() => late.destroy())
+      expect(await late.untilEnd()).toMatch(/max number of clients/)
 
       served.child.kill('SIGTERM')
       await served.says(/Everything is in the database/)
@@ -81,4 +85,52 @@ describe('daybook serve', () => {
       expect(await redis.call('AUTH', 'secret')).toBe('OK')
     },
   )
+
+  test('goes on where nobody reads what it prints, and drains all the same', async () => {
+    const { directory, config, write } = place()
+    write({ flush: { delayMs: 60_000 } })
+    const served = new ServeProcess(['--config', config])
+    const port = Number(await served.says(/redis-cli -p (\d+)/))
+    served.child.stdout?.destroy()
+    served.child.stderr?.destroy()
+    const redis = await RawClient.connect(port)
+    onTestFinished(() => redis.destroy())
+    // Both say something, into pipes that have no reader.
+    served.child.kill('SIGHUP')
+    writeFileSync(config, 'nonsense')
+    served.child.kill('SIGHUP')
+    for (let n = 0; n < 100; n++) expect(await redis.call('SET', `k${n}`, n)).toBe('OK')
+    served.child.kill('SIGTERM')
+    expect(await served.ends()).toBe(0)
+    expect(documentsIn(join(directory, 'shop.db'))).toBe(100)
+  })
+
+  test.each([
+    ['SIGTERM that npm gets', (served: ServeProcess) => served.child.kill('SIGTERM')],
+    [
+      'Ctrl-C, which reaches npm and its child',
+      (served: ServeProcess) => served.signalGroup('SIGINT'),
+    ],
+  ])('started by npm drains at a %s', async (_name, stop) => {
+    const { directory, config, write } = place()
+    write({ flush: { delayMs: 60_000 } })
+    const served = ServeProcess.npmStart(['--config', config])
+    const port = Number(await served.says(/redis-cli -p (\d+)/))
+    const redis = await RawClient.connect(port)
+    onTestFinished(() => redis.destroy())
+    for (let n = 0; n < 100; n++) expect(await redis.call('SET', `k${n}`, n)).toBe('OK')
+    stop(served)
+    await served.says(/Everything is in the database/)
+    expect(await served.ends()).toBe(0)
+    expect(documentsIn(join(directory, 'shop.db'))).toBe(100)
+  })
 })
+
+function documentsIn(path: string): number {
+  const database = new DatabaseSync(path, { readOnly: true })
+  try {
+    return Number(database.prepare('SELECT count(*) AS n FROM daybook_values').get()?.n)
+  } finally {
+    database.close()
+  }
+}

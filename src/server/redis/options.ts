@@ -102,6 +102,21 @@ export const redisTable = {
   },
 } as const satisfies OptionTable
 
+/** What can change while it listens. Requests of connections that there are keep the bounds that they had. */
+export const liveRedisOptions = [
+  'password',
+  'maxClients',
+  'maxBulkBytes',
+  'maxRequestBytes',
+  'maxArguments',
+  'maxOutputBytes',
+  'idleTimeoutMs',
+  'requestTimeoutMs',
+  'authTimeoutMs',
+] as const satisfies readonly (keyof typeof redisTable)[]
+
+export type LiveRedisOptions = Pick<RedisOptions, (typeof liveRedisOptions)[number]>
+
 /** Paths of files in PEM form. */
 export interface TlsFiles {
   readonly cert: string

@@ -3,6 +3,8 @@
  * and no path can be set.
  */
 
+import { safeIntegerOf } from './numbers.ts'
+import { redisTable } from './options.ts'
 import { RedisError } from './redis-error.ts'
 import type { Server } from './server.ts'
 
@@ -27,6 +29,30 @@ const harmless = (initial: string): Parameter => {
   }
 }
 
+/** An option of the server that can change while it runs, as a whole number of `unit`s. */
+const live = (
+  name: 'maxClients' | 'idleTimeoutMs',
+  { unit, min }: { readonly unit: number; readonly min: number },
+): Parameter => {
+  const max = Math.floor(redisTable[name].max / unit)
+  return {
+    get: ({ config }) => String(Math.floor(config[name] / unit)),
+    set(server, text) {
+      const value = safeIntegerOf(text)
+      if (value === undefined) return "argument couldn't be parsed into an integer"
+      if (value < min || value > max) return `argument must be between ${min} and ${max} inclusive`
+      server.configure({ [name]: value * unit })
+      return undefined
+    },
+  }
+}
+
+/** What there is not can be left off, but not be switched on: who waits for it would wait for ever. */
+const without = (what: string): Parameter => ({
+  get: () => '',
+  set: (_server, value) => (value === '' ? undefined : `${what} are not supported`),
+})
+
 const parameters = new Map<string, Parameter>([
   ['maxmemory', fixed('0')],
   ['maxmemory-policy', fixed('noeviction')],
@@ -37,8 +63,8 @@ const parameters = new Map<string, Parameter>([
   ['dir', fixed('.')],
   ['bind', { get: ({ config }) => config.host }],
   ['port', { get: ({ port }) => String(port) }],
-  ['maxclients', { get: ({ config }) => String(config.maxClients) }],
-  ['timeout', { get: ({ config }) => String(Math.floor(config.idleTimeoutMs / 1000)) }],
+  ['maxclients', live('maxClients', { unit: 1, min: 1 })],
+  ['timeout', live('idleTimeoutMs', { unit: 1000, min: 0 })],
   ['proto-max-bulk-len', { get: ({ config }) => String(config.maxBulkBytes) }],
   ['client-query-buffer-limit', { get: ({ config }) => String(config.maxRequestBytes) }],
   ['requirepass', fixed('')],
@@ -47,7 +73,7 @@ const parameters = new Map<string, Parameter>([
   ['cluster-enabled', fixed('no')],
   ['tls-port', fixed('0')],
   ['io-threads', fixed('1')],
-  ['notify-keyspace-events', harmless('')],
+  ['notify-keyspace-events', without('keyspace notifications')],
   ['lua-time-limit', harmless('5000')],
   ['busy-reply-threshold', harmless('5000')],
   ['slowlog-log-slower-than', harmless('10000')],

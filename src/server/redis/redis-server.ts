@@ -1,7 +1,11 @@
 /** Listens for clients of Redis. */
 
 import { createServer as createPlainServer, type Server as NetServer, type Socket } from 'node:net'
-import { createServer as createTlsServer } from 'node:tls'
+import {
+  createServer as createTlsServer,
+  Server as TlsServer,
+  type SecureContextOptions,
+} from 'node:tls'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { DaybookError, reasonOf } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
@@ -10,7 +14,7 @@ import type { Random } from '../../base/random.ts'
 import type { Daybook } from '../../book/daybook.ts'
 import { Connection } from './connection.ts'
 import { Databases, type Mapping } from './databases.ts'
-import type { RedisOptions, TlsFiles } from './options.ts'
+import { liveRedisOptions, type RedisOptions, type TlsFiles } from './options.ts'
 import { Server } from './server.ts'
 
 export interface RedisParts {
@@ -27,6 +31,11 @@ export interface Redis {
   readonly port: number
   /** Names of the caches that it uses. */
   readonly caches: readonly string[]
+  /**
+   * Checks the options, and reads the certificate again; returns what takes over what can change while it listens. Throws
+   * INVALID_OPTION.
+   */
+  prepare(options: RedisOptions): Promise<() => void>
   /** Takes no more connections, and ends those that there are; what they were told is true whatever comes. */
   close(): Promise<void>
 }
@@ -53,7 +62,7 @@ export async function startRedis(
   await databases.open()
   const server = new Server({ config: options, book, turn, databases, clock, random })
   const accept = (socket: Socket): void => {
-    if (server.connections.size >= options.maxClients) {
+    if (server.connections.size >= server.config.maxClients) {
       server.stats.rejectedConnections++
       socket.on('error', () => socket.destroy())
       socket.end('-ERR max number of clients reached\r\n')
@@ -87,6 +96,18 @@ export async function startRedis(
     get caches() {
       return databases.caches
     },
+    async prepare(changed) {
+      refuseOpenDoor({ host: options.host, password: changed.password })
+      const secured =
+        options.tls === undefined || changed.tls === undefined
+          ? undefined
+          : await secureContext(changed.tls, parts.files)
+      return () => {
+        server.configure(Object.fromEntries(liveRedisOptions.map((name) => [name, changed[name]])))
+        if (secured !== undefined && listener instanceof TlsServer)
+          listener.setSecureContext(secured)
+      }
+    },
     close() {
       closing ??= new Promise((resolve) => {
         timer.cancel()
@@ -99,7 +120,7 @@ export async function startRedis(
 }
 
 /** Whoever can reach the port can read and write everything, so beyond this machine there must be a password. */
-function refuseOpenDoor({ host, password }: RedisOptions): void {
+function refuseOpenDoor({ host, password }: Pick<RedisOptions, 'host' | 'password'>): void {
   if (password !== undefined || isLoopback(host)) return
   throw new DaybookError(
     'INVALID_OPTION',
@@ -124,23 +145,24 @@ async function listenerOf(
   const shared = { allowHalfOpen: true, keepAlive: true, noDelay: true }
   const { tls } = options
   if (tls === undefined) return createPlainServer(shared, accept)
-  const { cert, key, ca } = tls
+  const asksClients = tls.ca !== undefined
   return createTlsServer(
     {
       ...shared,
-      cert: await pem(files, 'cert', { cert, key }),
-      key: await pem(files, 'key', { cert, key }),
-      minVersion: 'TLSv1.2',
-      ...(ca === undefined
-        ? {}
-        : {
-            ca: await pem(files, 'ca', { cert, key, ca }),
-            requestCert: true,
-            rejectUnauthorized: true,
-          }),
+      ...(await secureContext(tls, files)),
+      ...(asksClients ? { requestCert: true, rejectUnauthorized: true } : {}),
     },
     accept,
   )
+}
+
+async function secureContext(tls: TlsFiles, files: Files): Promise<SecureContextOptions> {
+  return {
+    cert: await pem(files, 'cert', tls),
+    key: await pem(files, 'key', tls),
+    ...(tls.ca === undefined ? {} : { ca: await pem(files, 'ca', tls) }),
+    minVersion: 'TLSv1.2',
+  }
 }
 
 async function pem(files: Files, name: 'cert' | 'key' | 'ca', paths: TlsFiles): Promise<Buffer> {

@@ -11,7 +11,7 @@ import { allCommands } from './commands/all-commands.ts'
 import type { Connection } from './connection.ts'
 import { databaseCount, type Databases } from './databases.ts'
 import { KeyWalks } from './key-walk.ts'
-import type { RedisOptions } from './options.ts'
+import type { LiveRedisOptions, RedisOptions } from './options.ts'
 import { ForeignProtocol, RedisError } from './redis-error.ts'
 import type { ParserLimits } from './request-parser.ts'
 
@@ -38,7 +38,7 @@ export interface CommandStats {
 const maxErrorKinds = 128
 
 export class Server {
-  readonly config: RedisOptions
+  config: RedisOptions
   readonly book: Daybook
   readonly turn: Turn
   readonly databases: Databases
@@ -148,6 +148,11 @@ export class Server {
     this.#sweptCommands = this.stats.commands
     this.keys.sweep(now)
     for (const connection of [...this.connections.values()]) connection.sweep(now)
+  }
+
+  /** For connections to come; and, where it is no bound of a request, for those that there are. */
+  configure(changes: Partial<LiveRedisOptions>): void {
+    this.config = { ...this.config, ...changes }
   }
 
   get parserLimits(): ParserLimits {

@@ -1,0 +1,65 @@
+/** What of a configuration can change while the server runs, what cannot, and which of it has changed. */
+
+import { isDeepStrictEqual } from 'node:util'
+import { flushTable, pressureTable, type LiveOptions } from '../book/options.ts'
+import type { ServerConfig } from './config.ts'
+import { liveRedisOptions } from './redis/options.ts'
+
+/** Names of options that differ, such as `redis.maxClients`. */
+export interface Reloaded {
+  readonly takenOver: readonly string[]
+  /** They stay as they were until the next start. */
+  readonly needRestart: readonly string[]
+}
+
+const live = new Set([
+  ...Object.keys(flushTable).map((name) => `flush.${name}`),
+  ...Object.keys(pressureTable).map((name) => `pressure.${name}`),
+  'stallMs',
+  'drainTimeoutMs',
+  ...liveRedisOptions.map((name) => `redis.${name}`),
+])
+
+export function differences(before: ServerConfig, after: ServerConfig): Reloaded {
+  const [old, changed] = [leavesOf(before), leavesOf(after)]
+  const names = [...new Set([...old.keys(), ...changed.keys()])].filter(
+    (name) => !isDeepStrictEqual(old.get(name), changed.get(name)),
+  )
+  // The files may have changed although their names have not; whether clients are asked for theirs is settled at the start.
+  const [tls, nextTls] = [before.redis.tls, after.redis.tls]
+  const rereads = tls !== undefined && nextTls !== undefined && !tls.ca === !nextTls.ca
+  const takenOver = names.filter((name) => live.has(name))
+  const needRestart = names.filter((name) => !live.has(name) && name !== 'redis.tls')
+  if (rereads) takenOver.push('redis.tls')
+  else if (names.includes('redis.tls')) needRestart.push('redis.tls')
+  return { takenOver: takenOver.sort(), needRestart: needRestart.sort() }
+}
+
+/** Of the book. What the configuration does not say any more has its default again. */
+export function liveOptionsOf({ book }: ServerConfig): LiveOptions {
+  const { flush, pressure, stallMs, drainTimeoutMs } = book
+  const values: Readonly<Record<string, unknown>> = {
+    flush: withDefaults(flushTable, flush),
+    pressure: withDefaults(pressureTable, pressure),
+    stallMs: stallMs ?? null,
+    drainTimeoutMs: drainTimeoutMs ?? null,
+  }
+  // null stands for the default.
+  return values
+}
+
+function withDefaults(table: object, given: object | undefined): object {
+  const nothing = Object.fromEntries(Object.keys(table).map((name) => [name, null]))
+  return { ...nothing, ...given }
+}
+
+function leavesOf({ caches, redis, http, book, ...top }: ServerConfig): Map<string, unknown> {
+  const leaves = new Map<string, unknown>(Object.entries(top))
+  for (const [name, cache] of caches) leaves.set(`caches.${name}`, cache)
+  const { flush, journal, pressure, ...rest } = book
+  for (const [name, value] of Object.entries(rest)) leaves.set(name, value)
+  for (const [group, options] of Object.entries({ redis, http, flush, journal, pressure })) {
+    for (const [name, value] of Object.entries(options ?? {})) leaves.set(`${group}.${name}`, value)
+  }
+  return leaves
+}
