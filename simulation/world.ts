@@ -532,18 +532,8 @@ class World {
 
   /** A failover to a replica that lags, or a backup that is restored; within what the journal has kept. */
   #databaseGoesBack(): void {
-    const oldest = Math.min(...this.#segments().map(baseOf))
-    const possible = this.#snapshots.filter(({ lowest }) => lowest + 1 >= oldest)
     const chance = this.#chance.stream(`back ${this.#loop.events}`)
-    if (possible.length > 0 && chance.hits(0.6) && this.#server.undecided === 0) {
-      this.#count('database: goes back')
-      void this.#server.loseTransactions()
-      chance.pick(possible).back()
-      this.#unnoticed = true
-      // What came after it in the old time never happened.
-      this.#snapshots.length = 0
-      return
-    }
+    if (chance.hits(0.6) && this.#goBack(chance)) return
     const snapshot = this.#database.snapshot()
     const model = this.#oracle.snapshot()
     this.#snapshots.push({
@@ -553,6 +543,27 @@ class World {
         model()
       },
     })
+  }
+
+  /** False where there is nothing to go back to. */
+  #goBack(chance: Chance): boolean {
+    const oldest = Math.min(...this.#segments().map(baseOf))
+    const possible = this.#snapshots.filter(({ lowest }) => lowest + 1 >= oldest)
+    if (possible.length === 0 || this.#server.undecided > 0) return false
+    this.#count('database: goes back')
+    void this.#server.loseTransactions()
+    chance.pick(possible).back()
+    this.#unnoticed = true
+    // What came after it in the old time never happened.
+    this.#snapshots.length = 0
+    return true
+  }
+
+  /** In the silence after all faults only the comparison of the lanes can tell. */
+  #goBackOnceMore(): boolean {
+    if (this.#swarm.disasters.databaseGoesBack === Infinity) return false
+    this.#trace('the database goes back once more')
+    return this.#goBack(this.#chance.stream('back once more'))
   }
 
   #diskFull(): void {
@@ -674,6 +685,38 @@ class World {
     if (book === undefined || caches === undefined) return
     // A journal that failed, or a full one that has not noticed yet, needs a restart or a moment.
     book.resume()
+    await this.#drain(process)
+    if (this.#process !== process || this.#violation !== undefined) return
+    if (this.#goBackOnceMore()) {
+      // Who looks at one lane is enough for all of them.
+      await this.#lastGet(caches.users, 'nobody')
+      await this.#drain(process)
+      if (this.#process !== process) return
+    }
+    const { pending } = await book.close()
+    if (pending > 0) {
+      this.#failed(
+        new Violation('everything drains after the faults', `${pending} were left at close`),
+      )
+    }
+    // Files that are being closed have a moment for it.
+    await this.#nature.after(1000)
+    if (process.life.armed > 0) {
+      this.#failed(
+        new Violation(
+          'nothing is left behind',
+          `${process.life.armed} timers are left after close`,
+        ),
+      )
+    }
+    this.#trace('the end')
+    this.#done = true
+  }
+
+  /** Until nothing is pending, and everything is where it should be. */
+  async #drain(process: Process): Promise<void> {
+    const { book, caches } = process
+    if (book === undefined || caches === undefined) return
     await book.flush({ timeoutMs: drainMs })
     // What was refused for good stays a dead letter; what waited for something may come through now.
     for (let pass = 0; pass < 3 && book.deadLetters.count > 0; pass++) {
@@ -700,24 +743,6 @@ class World {
         )
       }
     }
-    const { pending } = await book.close()
-    if (pending > 0) {
-      this.#failed(
-        new Violation('everything drains after the faults', `${pending} were left at close`),
-      )
-    }
-    // Files that are being closed have a moment for it.
-    await this.#nature.after(1000)
-    if (process.life.armed > 0) {
-      this.#failed(
-        new Violation(
-          'nothing is left behind',
-          `${process.life.armed} timers are left after close`,
-        ),
-      )
-    }
-    this.#trace('the end')
-    this.#done = true
   }
 
   /** Reads keys that nobody has cached, in all lanes. */

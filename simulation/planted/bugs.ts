@@ -288,6 +288,25 @@ const flusher: readonly PlantedBug[] = [
     checkers: ['memory is within its budget'],
   },
   {
+    name: 'retired-batches-not-in-budget',
+    file: 'src/flush/flusher.ts',
+    edits: [{ find: 'excess > 0 && freed > 0;', replace: 'false;' }],
+    why: 'Batches that are kept for a slow read stay in memory, beyond any budget.',
+    checkers: ['memory is within its budget'],
+  },
+  {
+    name: 'other-lanes-not-compared',
+    file: 'src/flush/flusher.ts',
+    edits: [
+      {
+        find: 'if (flusher.lane !== lane) flusher.verify()',
+        replace: 'if (false) flusher.verify()',
+      },
+    ],
+    why: 'A lane finds the database in the past, and the others, which went back with it, are not looked at.',
+    checkers: ['everything drains after the faults', 'the database is a prefix of the journal'],
+  },
+  {
     name: 'checkpoint-not-compared',
     file: 'src/flush/lane-flusher.ts',
     edits: [
