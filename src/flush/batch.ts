@@ -74,7 +74,7 @@ export class Batch {
   /** When its oldest mutation became durable, on the monotonic clock. */
   readonly startedAt: number
   to: Position
-  /** The position of its first mutation, which may be well beyond `from`. */
+  /** The position of its first mutation that has an effect, which may be well beyond `from`. Infinity: none has. */
   first: Position
   keys = 0
   bytes = 0
@@ -123,7 +123,7 @@ export class Batch {
         this.bytes += folded.bytes
       }
     }
-    if (this.mutations === 0) this.first = entry.position
+    if (this.first === Infinity) this.first = entry.position
     this.mutations++
     this.to = entry.position
     this.inGroup = entry.continues
@@ -133,7 +133,6 @@ export class Batch {
 
   /** Takes in a mutation of the lane that has no effect any more. */
   pass(position: Position): void {
-    if (this.mutations === 0) this.first = position
     this.mutations++
     this.to = position
   }

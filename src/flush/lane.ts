@@ -38,7 +38,7 @@ const markMs = 1000
 class SpilledRange {
   from: Position
   to: Position
-  /** No mutation of the range is below this; a lower bound once part of the range was taken. */
+  /** No mutation of the range that has an effect is below this; a lower bound once part of the range was taken. */
   first: Position
   mutations: number
   bytes: number
@@ -180,11 +180,16 @@ export class Lane {
     return this.#open === undefined ? Infinity : this.#open.startedAt + this.limits.delayMs
   }
 
-  /** Nothing at or below `position` is pending here. */
+  /**
+   * Nothing at or below `position` is pending here. What has moved does not count: two lanes could wait for each other
+   * where each has nothing else left before the other's row.
+   */
   passed(position: Position): boolean {
     if (this.#rebuilding !== undefined) return false
     if (this.checkpoint >= position || this.empty) return true
-    return ((this.#flushing ?? this.#queue[0] ?? this.#open)?.first ?? Infinity) > position
+    if ((this.#flushing?.first ?? Infinity) <= position) return false
+    for (const part of this.#queue) if (part.first < Infinity) return part.first > position
+    return (this.#open?.first ?? Infinity) > position
   }
 
   /**
@@ -231,7 +236,7 @@ export class Lane {
       range = new SpilledRange(this.lastPosition, now)
       this.#queue.push(range)
     } else range.mark(now)
-    range.first = Math.min(range.first, position)
+    if (!this.#moved.has(position)) range.first = Math.min(range.first, position)
     range.to = position
     range.mutations++
     range.bytes += bytes

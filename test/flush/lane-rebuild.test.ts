@@ -100,6 +100,28 @@ describe('a lane that is being rebuilt', () => {
     expect(amounts).toEqual([increment(5)])
   })
 
+  test('has passed what only stands there as the place of a retried dead letter', async () => {
+    const journal = new HeldJournal()
+    const lane = laneOn(journal)
+    write(lane, journal, 'n', increment(5))
+    write(lane, journal, 'm', set('m'))
+    const retry = entryOf('n', increment(5), { retryOf: '0-1' })
+    journal.append([retry])
+    lane.add(retry, schema.blank, 0)
+    lane.advance((await lane.take()) as Batch)
+    await lane.rebuild(0)
+    expect([1, 2].map((position) => lane.passed(position))).toEqual([true, false])
+    // The batch in flight says the same: another lane may wait for just this.
+    lane.limits = { ...lane.limits, maxKeys: 1 }
+    const batch = (await lane.take()) as Batch
+    expect([1, 2].map((position) => lane.passed(position))).toEqual([true, false])
+    lane.spillFlushing()
+    expect([1, 2].map((position) => lane.passed(position))).toEqual([true, false])
+    lane.advance((await lane.take()) as Batch)
+    expect(batch.to).toBe(2)
+    expect([2, 3].map((position) => lane.passed(position))).toEqual([true, false])
+  })
+
   test('drops what was read for the batch that was being taken', async () => {
     const journal = new HeldJournal()
     const lane = laneOn(journal)
