@@ -1,11 +1,6 @@
 /** Listens for clients of Redis. */
 
-import { createServer as createPlainServer, type Server as NetServer, type Socket } from 'node:net'
-import {
-  createServer as createTlsServer,
-  Server as TlsServer,
-  type SecureContextOptions,
-} from 'node:tls'
+import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { DaybookError, reasonOf } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
@@ -14,7 +9,8 @@ import type { Random } from '../../base/random.ts'
 import type { Daybook } from '../../book/daybook.ts'
 import { Connection } from './connection.ts'
 import { Databases, type Mapping } from './databases.ts'
-import { liveRedisOptions, type RedisOptions, type TlsFiles } from './options.ts'
+import { Listener } from './listener.ts'
+import { liveRedisOptions, type RedisOptions } from './options.ts'
 import { Server } from './server.ts'
 
 export interface RedisParts {
@@ -41,8 +37,6 @@ export interface Redis {
 }
 
 const sweepMs = 1000
-const backlog = 1024
-const maxPemBytes = 1024 * 1024
 
 export async function startRedis(
   book: Daybook,
@@ -73,13 +67,11 @@ export async function startRedis(
     const connection = new Connection(socket, server, server.nextId())
     server.connections.set(connection.session.id, connection)
   }
-  const listener = await listenerOf(options, parts.files, accept)
-  await listen(listener, options)
-  listener.on('error', (error) => {
+  const listener = await Listener.open(options, parts.files, accept)
+  listener.onError((error) => {
     logger.error({ reason: reasonOf(error) }, 'the Redis port failed')
   })
-  const address = listener.address()
-  const port = typeof address === 'object' && address !== null ? address.port : options.port
+  const { port } = listener
   server.port = port
 
   let timer: Timer
@@ -98,22 +90,19 @@ export async function startRedis(
     },
     async prepare(changed) {
       refuseOpenDoor({ host: options.host, password: changed.password })
-      const secured =
-        options.tls === undefined || changed.tls === undefined
-          ? undefined
-          : await secureContext(changed.tls, parts.files)
+      const renew = await listener.renewed(changed.tls, parts.files)
       return () => {
+        renew()
         server.configure(Object.fromEntries(liveRedisOptions.map((name) => [name, changed[name]])))
-        if (secured !== undefined && listener instanceof TlsServer)
-          listener.setSecureContext(secured)
+        listener.admit(changed.maxClients)
       }
     },
     close() {
-      closing ??= new Promise((resolve) => {
+      if (closing === undefined) {
         timer.cancel()
-        listener.close(() => resolve())
+        closing = listener.close()
         for (const connection of server.connections.values()) connection.destroy()
-      })
+      }
       return closing
     },
   }
@@ -134,69 +123,4 @@ function refuseOpenDoor({ host, password }: Pick<RedisOptions, 'host' | 'passwor
 
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
-}
-
-async function listenerOf(
-  options: RedisOptions,
-  files: Files,
-  accept: (socket: Socket) => void,
-): Promise<NetServer> {
-  // A client may send its last command and say that it is done: it still gets the reply.
-  const shared = { allowHalfOpen: true, keepAlive: true, noDelay: true }
-  const { tls } = options
-  if (tls === undefined) return createPlainServer(shared, accept)
-  const asksClients = tls.ca !== undefined
-  return createTlsServer(
-    {
-      ...shared,
-      ...(await secureContext(tls, files)),
-      ...(asksClients ? { requestCert: true, rejectUnauthorized: true } : {}),
-    },
-    accept,
-  )
-}
-
-async function secureContext(tls: TlsFiles, files: Files): Promise<SecureContextOptions> {
-  return {
-    cert: await pem(files, 'cert', tls),
-    key: await pem(files, 'key', tls),
-    ...(tls.ca === undefined ? {} : { ca: await pem(files, 'ca', tls) }),
-    minVersion: 'TLSv1.2',
-  }
-}
-
-async function pem(files: Files, name: 'cert' | 'key' | 'ca', paths: TlsFiles): Promise<Buffer> {
-  const path = paths[name]
-  const bytes = typeof path === 'string' ? await files.read(path, maxPemBytes) : undefined
-  if (bytes !== undefined) return Buffer.from(bytes)
-  throw new DaybookError('INVALID_OPTION', `redis.tls.${name} names no file that can be read.`, {
-    details: { path: `redis.tls.${name}`, file: path },
-    hint: 'Give the path of a file in PEM form.',
-  })
-}
-
-function listen(listener: NetServer, { host, port }: RedisOptions): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const refuse = (error: NodeJS.ErrnoException): void => {
-      reject(
-        new DaybookError(
-          'INVALID_OPTION',
-          `Cannot listen on ${host}:${port}: ${reasonOf(error)}.`,
-          {
-            cause: error,
-            details: { path: 'redis.port', code: error.code },
-            hint:
-              error.code === 'EADDRINUSE'
-                ? 'Another server has the port: stop it, or choose another one.'
-                : 'Choose another host or port.',
-          },
-        ),
-      )
-    }
-    listener.once('error', refuse)
-    listener.listen({ host, port, backlog }, () => {
-      listener.off('error', refuse)
-      resolve()
-    })
-  })
 }

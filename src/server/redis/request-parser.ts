@@ -191,6 +191,8 @@ export class RequestParser {
   }
 
   #inline(): string[] | undefined {
+    // The start of a handshake may have no end of line, and then both sides would wait.
+    if (this.#startsHandshake()) this.#fail('TLS, on a port that speaks plain text')
     const line = this.#line('too big inline request')
     if (line < 0) return undefined
     const words = splitWords(latin1Of(this.#buffer, this.#at, line))
@@ -198,6 +200,13 @@ export class RequestParser {
     if (words.length > this.limits.maxArguments) this.#fail('too big inline request')
     this.#advance(line)
     return words
+  }
+
+  /** A record of TLS: type 22, version 3.x. No command begins like that. */
+  #startsHandshake(): boolean {
+    return (
+      this.#end - this.#at >= 2 && this.#buffer[this.#at] === 22 && this.#buffer[this.#at + 1] === 3
+    )
   }
 
   #fail(reason: string): never {

@@ -8,10 +8,14 @@ import { RawClient } from './redis-fixture.ts'
 const found = new Map<string, string | undefined>()
 
 /** Why a program cannot be used; undefined where it can. Throws in CI. */
-export function toolUnavailable(name: string): string | undefined {
+export function toolUnavailable(
+  name: string,
+  args: readonly string[] = ['--version'],
+): string | undefined {
   if (!found.has(name)) {
-    const missing = spawnSync(name, ['--version']).error !== undefined
-    found.set(name, missing ? `${name} is not installed (apt-get install redis)` : undefined)
+    const missing = spawnSync(name, args).error !== undefined
+    const packaged = name.startsWith('redis') ? 'redis' : name
+    found.set(name, missing ? `${name} is not installed (apt-get install ${packaged})` : undefined)
   }
   const reason = found.get(name)
   if (reason !== undefined && process.env.CI !== undefined) throw new Error(reason)
