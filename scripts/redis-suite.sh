@@ -3,7 +3,7 @@
 #
 #   scripts/redis-suite.sh <directory with the source of Redis 7.0> [skip list] [unit …]
 #
-# The source is not part of this repository; `apt-get source --download-only redis` fetches it. The skip list has one name
+# The source is not part of this repository; scripts/fetch-redis-source.sh fetches it. The skip list has one name
 # of a test in each line; the default is test/server/redis/suite-skip.txt, which says why for each. The last line counts
 # the tests that passed; the exit status is 1 where one failed, or where fewer passed than $REDIS_SUITE_LEAST.
 set -uo pipefail
@@ -19,7 +19,10 @@ fi
 port="${REDIS_SUITE_PORT:-20480}"
 tags="-needs:debug -needs:repl -needs:save -needs:pfdebug -needs:config-maxmemory -needs:config-resetstat -needs:reset"
 tags="$tags -external:skip -large-memory -slow"
-work="$(mktemp -d)"
+# What is tested is what commands answer, one after the other: on a disk most of the time would go into its syncs.
+in_memory=''
+if [ "$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 2000000 ] 2>/dev/null; then in_memory=/dev/shm; fi
+work="$(mktemp -d -p "${in_memory:-${TMPDIR:-/tmp}}")"
 server=''
 stop() {
   if [ -n "$server" ]; then kill -9 "$server" 2>/dev/null; wait "$server" 2>/dev/null; fi
