@@ -27,7 +27,7 @@ for list in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
 done
 apt=(timeout 120 apt-get -qq -o "Dir::Etc::sourcelist=/dev/null" -o "Dir::Etc::sourceparts=$work/parts"
   -o "Dir::State::lists=$work/lists" -o "Dir::Cache::pkgcache=" -o "Dir::Cache::srcpkgcache="
-  -o "APT::Sandbox::User=root")
+  -o "APT::Sandbox::User=root" -o "APT::Update::Error-Mode=any")
 
 "${apt[@]}" update >"$work/log" 2>&1 || give_up "$(tail -n 1 "$work/log")"
 (cd "$work" && "${apt[@]}" source --download-only redis >>"$work/log" 2>&1) || give_up "$(tail -n 1 "$work/log")"

@@ -137,7 +137,7 @@ export class Connection {
     const idleMs = now - session.usedAt
     const stuck =
       (!session.authenticated && now - session.connectedAt > config.authTimeoutMs) ||
-      (this.#parser.bufferedBytes > 0 && !this.#stalled && idleMs > config.requestTimeoutMs) ||
+      (this.#parser.isWithinRequest && !this.#stalled && idleMs > config.requestTimeoutMs) ||
       (this.#unreadSince !== undefined && now - this.#unreadSince > config.requestTimeoutMs) ||
       (config.idleTimeoutMs > 0 &&
         idleMs > config.idleTimeoutMs &&

@@ -69,7 +69,13 @@ export class RequestParser {
 
   /** Bytes that have arrived and are part of no request yet that was given out. */
   get bufferedBytes(): number {
-    return this.#end - this.#at + this.#requestBytes
+    const declared = Math.max(this.#length, 0)
+    return this.#end - this.#at + this.#requestBytes - declared
+  }
+
+  /** A request has begun and is not complete: perhaps with bytes that are buffered, perhaps with its header alone. */
+  get isWithinRequest(): boolean {
+    return this.#missing > 0 || this.#end > this.#at
   }
 
   push(chunk: Buffer): void {

@@ -142,10 +142,15 @@ describe('a client', () => {
   })
 
   test('that leaves a request unfinished, or says nothing, is ended after a while', async () => {
-    const { client } = await served({ redis: { requestTimeoutMs: 200, idleTimeoutMs: 1500 } })
-    const [unfinished, idle] = [await client(), await client()]
+    const { client } = await served({ redis: { requestTimeoutMs: 200, idleTimeoutMs: 5000 } })
+    const [unfinished, begun, idle] = [await client(), await client(), await client()]
     unfinished.write('*2\r\n$3\r\nGET\r\n')
+    // Not a byte of it is buffered, and yet it is not complete.
+    begun.write('*2\r\n')
+    const startedAt = performance.now()
     expect(await unfinished.untilEnd()).toBe('')
+    expect(await begun.untilEnd()).toBe('')
+    expect(performance.now() - startedAt).toBeLessThan(4000)
     expect(await idle.untilEnd()).toBe('')
   })
 

@@ -101,6 +101,25 @@ describe('the parser', () => {
     expect(grown).toBeLessThan(1024 * 1024)
   })
 
+  test('knows that a request has begun, and counts what has arrived of it, not what is declared', () => {
+    const parser = new RequestParser(limits)
+    const seen = ['*2\r\n', '$3\r\n', 'GET', '\r\n$100000\r\n', 'abc'].map((chunk) => {
+      parser.push(Buffer.from(chunk))
+      expect(parser.next()).toBeUndefined()
+      return [parser.isWithinRequest, parser.bufferedBytes]
+    })
+    expect(seen).toEqual([
+      [true, 0],
+      [true, 0],
+      [true, 3],
+      [true, 3],
+      [true, 6],
+    ])
+    parser.push(Buffer.from('x'.repeat(99_997) + '\r\n'))
+    expect(parser.next()?.length).toBe(2)
+    expect([parser.isWithinRequest, parser.bufferedBytes]).toEqual([false, 0])
+  })
+
   test.each([
     ['*3000000000\r\n', 'invalid multibulk length'],
     ['*1\r\nfoo\r\n', "expected '$', got 'f'"],
