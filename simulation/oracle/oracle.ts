@@ -80,8 +80,11 @@ export class Oracle {
   readonly #keys = new Map<string, KeyHistory>()
   readonly #clients = new Map<number, Client>()
   readonly #letters = new Map<string, Letter>()
-  /** Settled letters, so that the way of each can be told. */
+  /** Letters that someone wanted to give up, so that the way of each can be told. */
   readonly #discarded = new Set<string>()
+  /** Where those stood that were given up, durably: they have no effect, whatever the database goes back to. */
+  readonly #gone = new Set<number>()
+  readonly #withdrawn = new Set<string>()
   /**
    * Dead letters that the database has forgotten of: a read may be with or without them until they are withdrawn, or where
    * they were settled before, until they are decided again.
@@ -332,8 +335,9 @@ export class Oracle {
       (rowText(origin.fields) === rowText(record.fields) ||
         letter?.retryOf !== undefined ||
         isRenewed(record))
-    // Who discards a letter while its retry is on its way to the disk comes too late.
-    const wasThere = letter !== undefined || this.#discarded.has(record.retryOf as string)
+    // It may have been discarded, or withdrawn, while its retry was on the way to the disk.
+    const id = record.retryOf as string
+    const wasThere = letter !== undefined || this.#discarded.has(id) || this.#withdrawn.has(id)
     if (wasThere && same) return
     throw new Violation(
       'the journal has only what was written',
@@ -429,15 +433,8 @@ export class Oracle {
     for (const [at, record] of range.entries()) {
       this.#undecided.delete(record.position)
       const letter = this.#letterAt(record)
-      if (letter === undefined && this.#retried.has(record.position)) {
-        // It had become a dead letter before the database went back, and stands further on as a retry.
-        this.#model.excluded.set(record.position, { known: true })
-      } else if (
-        letter === undefined &&
-        idsOf(record).some((id) => this.#discarded.has(id)) &&
-        this.#isRefused(range, at, commit.refused)
-      ) {
-        // Someone gave it up as soon as it was there, before the checkpoint passed it.
+      if (letter === undefined && this.#isMoved(record.position)) {
+        // It had become a dead letter before the database went back, and stands further on as a retry, or was given up.
         this.#model.excluded.set(record.position, { known: true })
       } else if (letter === undefined) {
         this.#mustNotPark(record)
@@ -601,6 +598,8 @@ export class Oracle {
       for (const id of line.settled ?? []) {
         const letter = this.#letters.get(id)
         if (!wholly && letter !== undefined) this.#maySettle(letter, line.outcome)
+        if (line.outcome === 'withdrawn') this.#withdrawn.add(id)
+        if (line.outcome === 'discarded') this.#gone.add(positionIn(id))
         if (letter !== undefined && line.outcome === 'withdrawn') {
           this.#undecided.delete(letter.position)
         }
@@ -667,7 +666,7 @@ export class Oracle {
     at: number,
     refused: readonly ReadonlySet<string>[],
   ): boolean {
-    const members = unitAround(range, at).filter(({ position }) => !this.#retried.has(position))
+    const members = unitAround(range, at).filter(({ position }) => !this.#isMoved(position))
     const unit = new Set(members.map(placeOf))
     return refused.some(
       (keys) => keys.size === unit.size && [...unit].every((place) => keys.has(place)),
@@ -779,7 +778,7 @@ export class Oracle {
           const record = this.#records.get(position) as JournalRecord
           const isOut =
             out.has(position) ||
-            this.#retried.has(position) ||
+            this.#isMoved(position) ||
             (!withUndecided && undecided.includes(position)) ||
             (excluded.has(position) && this.#model.excluded.has(position))
           if (!isOut) row = applied(row, record)
@@ -788,6 +787,11 @@ export class Oracle {
         }
       }
     }
+  }
+
+  /** Its mutation has no effect where it stands. */
+  #isMoved(position: number): boolean {
+    return this.#retried.has(position) || this.#gone.has(position)
   }
 
   #client(id: number): Client {

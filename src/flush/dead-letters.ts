@@ -7,7 +7,7 @@
  * File: a `LineLog` whose first line is `{"daybook":"dead letters","version":2}`. Every other line is one of
  *
  *     {"letters":[…]}                             added
- *     {"settled":[ids],"outcome":…,"atMs":…}      no longer dead letters
+ *     {"settled":[ids],"outcome":…,"atMs":…}      no longer dead letters; 'discarded' ones stay without effect
  *     {"superseded":[ids],"atMs":…}               a newer value of their key has landed
  */
 
@@ -29,6 +29,7 @@ import {
   type DeadLetterPage,
   type EncodedLetter,
 } from './dead-letter.ts'
+import { letterLane, letterPosition } from './letter-id.ts'
 import { LetterIndex, type Slot } from './letter-index.ts'
 import { corruptLine, LineLog, type Line } from './line-log.ts'
 
@@ -63,6 +64,12 @@ export class DeadLetters {
   #turn: Promise<unknown> = Promise.resolve()
   #closed = false
   readonly #index = new LetterIndex()
+  /**
+   * By position, what was discarded: a database that goes back in time must not have it decided again. For as long as
+   * the journal has it.
+   */
+  readonly #discarded = new Map<Position, string>()
+  #discardedBytes = 0
   /** No compaction is tried before the file has this size: the last one failed. */
   #compactAt = 0
 
@@ -102,7 +109,8 @@ export class DeadLetters {
     return this.#inTurn(async (log) => {
       const added = new Map<string, DeadLetter>()
       for (const letter of letters) {
-        if (this.#index.get(letter.id) === undefined) added.set(letter.id, letter)
+        if (this.#index.get(letter.id) !== undefined || this.isDiscarded(letter.id)) continue
+        added.set(letter.id, letter)
       }
       const encoded = [...added.values()].map((letter) => encodeLetter(letter))
       const needed = encoded.reduce((bytes, letter) => bytes + letter.bytes, 0)
@@ -152,6 +160,27 @@ export class DeadLetters {
       await this.#settle(log, beyond, 'withdrawn')
       return beyond.length
     })
+  }
+
+  /** Whether it was given up, and the journal has not let go of it since. */
+  isDiscarded(id: string): boolean {
+    return this.#discarded.has(letterPosition(id))
+  }
+
+  /** Positions of the lane beyond `after` that were discarded. */
+  *discardedBeyond(lane: number, after: Position): Generator<Position> {
+    for (const [position, id] of this.#discarded) {
+      if (position > after && letterLane(id) === lane) yield position
+    }
+  }
+
+  /** The journal begins at `oldest` now: nothing before it can be decided again. */
+  forgetDiscarded(oldest: Position): void {
+    for (const [position, id] of this.#discarded) {
+      if (position >= oldest) continue
+      this.#discarded.delete(position)
+      this.#discardedBytes -= discardBytes(id)
+    }
   }
 
   /** Without a look at the file. */
@@ -244,14 +273,22 @@ export class DeadLetters {
     for (const part of chunks(slots, idsPerLine)) {
       const settled = part.map((slot) => slot.id)
       await log.append(JSON.stringify({ settled, outcome, atMs: this.#clock.wallTime() }))
+      if (outcome === 'discarded') for (const id of settled) this.#discard(id)
       for (const slot of part) this.#index.remove(slot)
     }
     await this.#compact(log)
   }
 
+  #discard(id: string): void {
+    const position = letterPosition(id)
+    if (this.#discarded.has(position)) return
+    this.#discarded.set(position, id)
+    this.#discardedBytes += discardBytes(id)
+  }
+
   /** Failing leaves everything as it was, only longer: what was asked for is durable already. */
   async #compact(log: LineLog): Promise<void> {
-    const settledBytes = log.bytes - this.#index.bytes
+    const settledBytes = log.bytes - this.#index.bytes - this.#discardedBytes
     if (settledBytes <= Math.max(compactBytes, log.bytes / 2) || log.bytes < this.#compactAt) return
     const slots: Slot[][] = []
     try {
@@ -272,7 +309,7 @@ export class DeadLetters {
     }
   }
 
-  /** The lines of a file that has nothing but what is unsettled. Notes in `placed` which letters each line has. */
+  /** The lines of a file that has nothing but what still counts. Notes in `placed` which letters each line has. */
   async *#live(log: LineLog, placed: Slot[][]): AsyncGenerator<string> {
     yield header
     let line: Line | undefined
@@ -288,6 +325,9 @@ export class DeadLetters {
       }
       placed.push(group)
       yield lettersLine(letters)
+    }
+    for (const settled of chunks([...this.#discarded.values()], idsPerLine)) {
+      yield JSON.stringify({ settled, outcome: 'discarded', atMs: this.#clock.wallTime() })
     }
   }
 
@@ -307,6 +347,7 @@ export class DeadLetters {
     if (line.offset === 0) this.#checkHeader(record)
     else if (isIds(record.settled)) {
       for (const slot of this.#index.known(record.settled)) this.#index.remove(slot)
+      if (record.outcome === 'discarded') for (const id of record.settled) this.#discard(id)
     } else if (isIds(record.superseded)) {
       for (const slot of this.#index.known(record.superseded)) this.#index.supersede(slot)
     } else if (Array.isArray(record.letters) && record.letters.every(isDeadLetter)) {
@@ -353,6 +394,11 @@ function* inLines<Item extends { readonly bytes: number }>(
 
 function* chunks<Item>(items: readonly Item[], size: number): Generator<Item[]> {
   for (let start = 0; start < items.length; start += size) yield items.slice(start, start + size)
+}
+
+/** In the file, with what a share of its line takes. */
+function discardBytes(id: string): number {
+  return id.length + 4
 }
 
 /** Its checksum was right, so the text is what was written: anything unexpected is another program's doing. */

@@ -129,6 +129,7 @@ export class Flusher implements FlushContext {
           journal: parts.journal,
           tables: parts.tables,
           limits: options,
+          discardedBeyond: (lane, after) => parts.deadLetters.discardedBeyond(lane, after),
         }),
     )
     this.#flushers = this.lanes.map((lane) => new LaneFlusher(lane, this))
@@ -141,6 +142,7 @@ export class Flusher implements FlushContext {
   async recover(): Promise<void> {
     const now = this.clock.now()
     const from = Math.min(...this.lanes.map((lane) => lane.checkpoint))
+    for (const lane of this.lanes) lane.noteDiscarded()
     await this.#parts.journal().scan(from, (position, laneIndex, hash, bytes, retryOf) => {
       const lane = this.lanes[laneIndex] as Lane
       if (position <= lane.checkpoint) return
@@ -402,11 +404,18 @@ export class Flusher implements FlushContext {
       { lane: lane.index, from, to: lane.checkpoint },
       'the database went back in time; rolling it forward from the journal',
     )
+    // Retries that are on their way must be known before what they retry is pending again in earnest: it would go in
+    // twice. Where they fail they are undone.
+    const journal = this.#parts.journal()
+    if (journal.lastPosition > journal.durablePosition)
+      await journal.whenDurable(journal.lastPosition).catch(() => undefined)
     await this.deadLetters.withdrawBeyond(
       this.lanes.map((other) => (other === lane ? lane.checkpoint : Infinity)),
       // They are pending again: what is cached of their keys has been without them.
       this.#parts.forget,
     )
+    // Some of them may have been given up while the lane was rebuilt.
+    lane.noteDiscarded()
     this.#parts.events.emit('rolledForward', { lane: lane.index, from: lane.checkpoint, to: from })
     // The other lanes went back with it, and those that are idle would not notice.
     for (const flusher of this.#flushers) {
@@ -519,6 +528,7 @@ export class Flusher implements FlushContext {
       journal.trim(upTo).then(
         () => {
           this.#trimming = false
+          this.deadLetters.forgetDiscarded(journal.oldestPosition)
         },
         (error: unknown) => {
           this.#trimming = false

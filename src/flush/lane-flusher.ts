@@ -268,6 +268,14 @@ export class LaneFlusher {
     let reached: Position
     try {
       if (!(await this.#isNext(transaction, batch))) return
+      if (entries.some((entry) => context.deadLetters.isDiscarded(context.idOf(entry)))) {
+        // Someone gave up what an attempt before this one had refused.
+        await transaction.rollback()
+        this.#chunk = undefined
+        lane.noteDiscarded()
+        lane.spillFlushing()
+        return
+      }
       result = await applyCarefully(units, transaction, {
         tables: context.tables,
         lane: lane.index,

@@ -108,8 +108,8 @@ export class Lane {
   #open: Batch | undefined
   readonly #index = new SpillIndex()
   /**
-   * Pending positions whose dead letter was retried: the mutation stands further on, and has its effect there. Only a
-   * database that went back in time makes such positions pending again.
+   * Pending positions without an effect: their dead letter was retried, so that the mutation stands further on, or it was
+   * discarded. Only a database that went back in time makes such positions pending again.
    */
   readonly #moved = new Set<Position>()
   #reader: SpillReader | undefined
@@ -117,18 +117,27 @@ export class Lane {
   #rebuilding: Promise<void> | undefined
   readonly #clock: Clock
   readonly #journal: () => Journal
+  readonly #discardedBeyond: (lane: number, after: Position) => Iterable<Position>
   readonly #tables: FlushTables
 
   constructor(
     index: number,
     checkpoint: Position,
-    parts: { clock: Clock; journal: () => Journal; tables: FlushTables; limits: LaneLimits },
+    parts: {
+      clock: Clock
+      journal: () => Journal
+      tables: FlushTables
+      limits: LaneLimits
+      /** Dead letters that were given up. */
+      discardedBeyond?: (lane: number, after: Position) => Iterable<Position>
+    },
   ) {
     this.index = index
     this.checkpoint = checkpoint
     this.lastPosition = checkpoint
     this.#clock = parts.clock
     this.#journal = parts.journal
+    this.#discardedBeyond = parts.discardedBeyond ?? (() => [])
     this.#tables = parts.tables
     this.limits = parts.limits
   }
@@ -226,6 +235,13 @@ export class Lane {
     const position = letterPosition(letter)
     // A rebuild under way may lower the checkpoint, and has perhaps scanned past this retry.
     if (position > this.checkpoint || this.#rebuilding !== undefined) this.#moved.add(position)
+  }
+
+  /** What was discarded has no effect although it is pending again. */
+  noteDiscarded(): void {
+    for (const position of this.#discardedBeyond(this.index, this.checkpoint)) {
+      this.#moved.add(position)
+    }
   }
 
   /** Notes a pending mutation without holding it: recovery. */
@@ -515,6 +531,7 @@ export class Lane {
     this.checkpoint = checkpoint
     this.lastPosition = checkpoint
     for (const letter of retried) this.noteRetry(letter)
+    this.noteDiscarded()
     const now = this.#clock.now()
     for (const [position, hash, bytes] of found) this.addSpilled(position, hash, bytes, now)
     this.memoryBytes = 0

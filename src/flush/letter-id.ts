@@ -19,3 +19,7 @@ export function letterOrigin(id: string): Position {
 export function letterPosition(id: string): Position {
   return Number.parseInt(id.slice(id.indexOf('-') + 1), 10)
 }
+
+export function letterLane(id: string): number {
+  return Number.parseInt(id, 10)
+}

@@ -116,6 +116,24 @@ test('settled letters are gone for good, and a withdrawn one may come back', asy
   expect(again.bytes).toBe(letters.bytes)
 })
 
+test('what was discarded is known for as long as the journal has it, in a file written anew too', async () => {
+  const disk = new FakeDisk()
+  const letters = await open(disk)
+  await letters.add([letterOf(1), letterOf(7), letterOf(9, { id: '2-9', lane: 2 })])
+  await letters.settle(['0-1', '0-7', '2-9'], 'discarded')
+  expect([letters.isDiscarded('0-7'), letters.isDiscarded('0-8')]).toEqual([true, false])
+  letters.forgetDiscarded(7)
+  // Enough that the file is written anew.
+  const large = letterOf(20, { mutation: { kind: 'set', fields: { text: 'x'.repeat(1.5e6) } } })
+  await letters.add([large])
+  await letters.settle(['0-20'], 'retried')
+  expect(disk.contents(path).length).toBeLessThan(10_000)
+  const again = await open(disk.restarted(false))
+  expect([...again.discardedBeyond(0, 0)]).toEqual([7])
+  expect([...again.discardedBeyond(0, 7)]).toEqual([])
+  expect([...again.discardedBeyond(2, 0)]).toEqual([9])
+})
+
 test('letters beyond the store’s checkpoints are withdrawn, lane by lane', async () => {
   const disk = new FakeDisk()
   const letters = await open(disk)
@@ -468,6 +486,7 @@ test('the file and the memory agree with a model, whatever is done', async () =>
     fc.record({ settle: idList }),
     fc.record({ supersede: idList }),
     fc.record({ withdraw: fc.nat(12) }),
+    fc.record({ trim: fc.nat(12) }),
     fc.constant({ restart: true }),
   )
   await fc.assert(
@@ -475,15 +494,22 @@ test('the file and the memory agree with a model, whatever is done', async () =>
       let disk = new FakeDisk()
       let letters = await open(disk)
       const model = new Map<string, boolean>()
+      const discarded = new Set<string>()
       const positionOf = (name: string): number => Number(name.slice(2))
       for (const action of steps) {
         if ('add' in action) {
           const key = { key: 'a' }
           await letters.add(action.add.map((name) => letterOf(positionOf(name), key)))
-          for (const name of action.add) if (!model.has(name)) model.set(name, false)
+          // What was given up does not come back.
+          for (const name of action.add) {
+            if (!model.has(name) && !discarded.has(name)) model.set(name, false)
+          }
         } else if ('settle' in action) {
           await letters.settle(action.settle, 'discarded')
-          for (const name of action.settle) model.delete(name)
+          for (const name of action.settle) if (model.delete(name)) discarded.add(name)
+        } else if ('trim' in action) {
+          letters.forgetDiscarded(action.trim)
+          for (const name of discarded) if (positionOf(name) < action.trim) discarded.delete(name)
         } else if ('supersede' in action) {
           await letters.supersede(action.supersede)
           for (const name of action.supersede) if (model.has(name)) model.set(name, true)
@@ -494,7 +520,12 @@ test('the file and the memory agree with a model, whatever is done', async () =>
         } else {
           disk = disk.restarted(false)
           letters = await open(disk)
+          // The file has those too that the journal has let go of; the next trim forgets them again.
+          discarded.clear()
+          for (const position of letters.discardedBeyond(0, 0)) discarded.add(`0-${position}`)
         }
+        const remembered = [...letters.discardedBeyond(0, 0)].map((position) => `0-${position}`)
+        expect(remembered.sort()).toEqual([...discarded].sort())
         const expected = [...model.keys()].sort((a, b) => positionOf(a) - positionOf(b))
         expect(await ids(letters)).toEqual(expected)
         expect(letters.count).toBe(expected.length)

@@ -271,6 +271,65 @@ describe('a store that stands elsewhere', () => {
     await expect(waiting).resolves.toBeUndefined()
   })
 
+  test('does not decide again what was discarded, after a restart neither', async () => {
+    const { clock, store, write, letters, rows, deadLetters, flusher, journal } = await started()
+    let refusing = true
+    intercept(store, {
+      write: (tables) => {
+        if (refusing && keysOf(tables).includes('n')) throw refused()
+      },
+    })
+    const restore = store.database.backup()
+    write(['n', increment(5)])
+    await clock.advance(1_000)
+    const [letter] = await letters()
+    await deadLetters.settle([letter?.id ?? ''], 'discarded')
+    restore()
+    refusing = false
+    write(['a', set('a')])
+    for (let at = 0; at < 4; at++) await clock.advance(500)
+    expect(rows()).toEqual(['a'])
+    expect(await letters()).toEqual([])
+    // Once the journal has let go of it, it is forgotten.
+    await journal.trim(2)
+    journal.oldestPosition = 2
+    write(['b', set('b')])
+    for (let at = 0; at < 4; at++) await clock.advance(500)
+    expect([...deadLetters.discardedBeyond(0, 0)]).toEqual([])
+    expect(flusher.lanes[0]?.checkpoint).toBe(3)
+  })
+
+  test('knows of a retry that is on its way when it finds out', async () => {
+    const { clock, store, write, letters, journal, flusher } = await started()
+    let refusing = true
+    intercept(store, {
+      write: (tables) => {
+        if (refusing && keysOf(tables).includes('n')) throw refused()
+      },
+    })
+    const restore = store.database.backup()
+    write(['n', increment(5)])
+    await clock.advance(1_000)
+    const [letter] = await letters()
+    restore()
+    refusing = false
+    // In the journal's buffer, and durable only after the lane has been rebuilt.
+    const retry = entryOf('n', increment(5), { retryOf: letter?.id ?? '' })
+    const { promise: synced, resolve: sync } = Promise.withResolvers<void>()
+    journal.whenDurable = () => synced
+    journal.durablePosition = 1
+    journal.lastPosition = 2
+    const verified = flusher.verify(0, { timeoutMs: 10_000 })
+    await clock.settle()
+    journal.append([retry])
+    flusher.add([retry])
+    sync()
+    await verified
+    for (let at = 0; at < 4; at++) await clock.advance(500)
+    expect(store.database.rows('t').get('n')).toMatchObject({ count: 5 })
+    expect(await letters()).toEqual([])
+  })
+
   test('applies nothing before the dead letters that it undoes are withdrawn', async () => {
     const { clock, store, files, write, letters, rows } = await started()
     let refusing = true
