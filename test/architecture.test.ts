@@ -145,7 +145,7 @@ const places: Readonly<Record<string, readonly string[]>> = {
   'process.env': ['src/cli/main.ts', 'src/demo/'],
   performance: ['src/base/clock.ts', 'src/store/sqlite/sqlite-store.ts'],
   setTimeout: ['src/base/clock.ts', 'src/base/node-files.ts'],
-  setInterval: ['src/demo/'],
+  setInterval: ['src/cli/main.ts', 'src/demo/'],
   setImmediate: ['src/base/clock.ts', 'src/demo/'],
   console: [],
 }

@@ -7,6 +7,7 @@ import { Terminal } from './terminal.ts'
 
 /** Ctrl-C in a terminal reaches a command twice where npm runs it: by the terminal, and passed on by npm. */
 const echoMs = 1000
+const aliveMs = 3_600_000
 
 const interrupted = new AbortController()
 let interruptedAt: number | undefined
@@ -36,9 +37,12 @@ process.stdout.on('error', () => {
 // Who does not read what went wrong still gets the exit code.
 process.stderr.on('error', () => undefined)
 
+// What a command waits for may be a timer alone (a database that is away), and timers of ours keep no process alive.
+const alive = setInterval(() => undefined, aliveMs)
 process.exitCode = await runCommandLine(process.argv.slice(2), {
   terminal,
   environment: process.env,
   input: process.stdin,
   signal: interrupted.signal,
 })
+clearInterval(alive)

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { RawClient, temporaryDirectory } from './redis/redis-fixture.ts'
+import { exitCodes } from '../../src/cli/exit-codes.ts'
+import { freePort } from './redis/redis-tools.ts'
 import { ServeProcess } from './serve-process.ts'
 
 function place(): { directory: string; config: string; write: (config: object) => void } {
@@ -85,6 +87,15 @@ describe('daybook serve', () => {
       expect(await redis.call('AUTH', 'secret')).toBe('OK')
     },
   )
+
+  test('says so where the database is away, once it has waited for it', async () => {
+    const { config, write } = place()
+    const store = `postgres://nobody@127.0.0.1:${await freePort()}/shop`
+    write({ store, openTimeoutMs: 1500 })
+    const served = new ServeProcess(['--config', config])
+    await served.says(/error (STORE_UNAVAILABLE|TIMEOUT)/)
+    expect(await served.ends()).toBe(exitCodes.unreachable)
+  })
 
   test('goes on where nobody reads what it prints, and drains all the same', async () => {
     const { directory, config, write } = place()
