@@ -14,7 +14,8 @@ import { type ExitCode, exitCodes, exitCodesHelp } from './exit-codes.ts'
 import { integer } from './flags.ts'
 import { counted } from './quantities.ts'
 import { checkLines } from './serve-check.ts'
-import { pairs, printable, type Terminal } from './terminal.ts'
+import { greeting } from './serve-greeting.ts'
+import { printable, type Terminal } from './terminal.ts'
 
 interface ServeFlags {
   readonly config?: string
@@ -148,35 +149,6 @@ function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve()
   // What is awaited is no timer and no socket of ours: something must keep the process alive.
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-}
-
-function greeting(config: ServerConfig, serving: Serving, terminal: Terminal): string[] {
-  const { redis, http } = serving
-  const mapped = [...config.caches].map(
-    ([name, { options }]) => `${name}:… → ${options.table ?? 'documents'}`,
-  )
-  const rows: [string, string][] = [
-    ['journal', config.directory],
-    ['database', withoutPassword(config.store)],
-  ]
-  if (mapped.length > 0) rows.push(['rows', mapped.join(', ')])
-  if (redis !== undefined) rows.push(['redis', `${redis.host}:${redis.port}`])
-  if (http !== undefined) {
-    rows.push(['dashboard', http.url])
-    if (config.http.token === undefined) rows.push(['token', http.token])
-  }
-  const lines = [terminal.style('bold', 'Daybook is serving.'), ...pairs(terminal, rows)]
-  if (redis !== undefined) {
-    lines.push('', `Try: redis-cli -p ${redis.port} hset users:1 name Ada`)
-  }
-  return lines
-}
-
-/** A URL for people: what is secret in it is not shown. */
-export function withoutPassword(url: string): string {
-  return url
-    .replace(/^([a-z]+:\/\/[^/@:]*):[^@/]*@/i, '$1:…@')
-    .replace(/([?&]password=)[^&]*/gi, '$1…')
 }
 
 /** One line for each message, with the time that a service manager would give it anyway. */

@@ -30,6 +30,8 @@ const plainLineMs = 1_000
 export class Terminal {
   /** Redraws are possible and wanted. */
   readonly interactive: boolean
+  /** What is printed is read by a person, and lands in no log. */
+  readonly isTerminal: boolean
   /** A server goes on where nobody reads what it prints any more; every other command ends then. */
   outlivesReader = false
   readonly #output: Output
@@ -41,10 +43,11 @@ export class Terminal {
     this.#output = output
     this.#errors = errors
     this.#now = now
+    this.isTerminal = output.isTTY === true
     const isSet = (name: string): boolean => (environment[name] ?? '') !== ''
     const dumb = environment.TERM === 'dumb'
-    this.interactive = output.isTTY === true && !dumb && !isSet('CI') && !isSet('NO_COLOR')
-    this.#colour = output.isTTY === true && !dumb && !isSet('NO_COLOR')
+    this.interactive = this.isTerminal && !dumb && !isSet('CI') && !isSet('NO_COLOR')
+    this.#colour = this.isTerminal && !dumb && !isSet('NO_COLOR')
   }
 
   get columns(): number {

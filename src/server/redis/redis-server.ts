@@ -7,6 +7,7 @@ import type { Files } from '../../base/files.ts'
 import type { Logger } from '../../base/log.ts'
 import type { Random } from '../../base/random.ts'
 import type { Daybook } from '../../book/daybook.ts'
+import { isLoopback } from '../loopback.ts'
 import { Connection } from './connection.ts'
 import { Databases, type Mapping } from './databases.ts'
 import { Listener } from './listener.ts'
@@ -119,8 +120,4 @@ function refuseOpenDoor({ host, password }: Pick<RedisOptions, 'host' | 'passwor
       hint: 'Set redis.password, or listen on 127.0.0.1.',
     },
   )
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
