@@ -84,6 +84,8 @@ export class Oracle {
   readonly #discarded = new Set<string>()
   /** Where those stood that were given up, durably: they have no effect, whatever the database goes back to. */
   readonly #gone = new Set<number>()
+  /** Those of them that the database had not passed by then: reads may be with or without them until it does. */
+  readonly #goneEarly = new Set<number>()
   readonly #withdrawn = new Set<string>()
   /**
    * Dead letters that the database has forgotten of: a read may be with or without them until they are withdrawn, or where
@@ -599,7 +601,7 @@ export class Oracle {
         const letter = this.#letters.get(id)
         if (!wholly && letter !== undefined) this.#maySettle(letter, line.outcome)
         if (line.outcome === 'withdrawn') this.#withdrawn.add(id)
-        if (line.outcome === 'discarded') this.#gone.add(positionIn(id))
+        if (line.outcome === 'discarded') this.#giveUp(positionIn(id))
         if (letter !== undefined && line.outcome === 'withdrawn') {
           this.#undecided.delete(letter.position)
         }
@@ -776,10 +778,11 @@ export class Oracle {
         if (isKnown) yield ['none', 0]
         for (const position of positions) {
           const record = this.#records.get(position) as JournalRecord
+          const isOpen = undecided.includes(position)
           const isOut =
             out.has(position) ||
-            this.#isMoved(position) ||
-            (!withUndecided && undecided.includes(position)) ||
+            (this.#isMoved(position) && !(isOpen && this.#goneEarly.has(position))) ||
+            (!withUndecided && isOpen) ||
             (excluded.has(position) && this.#model.excluded.has(position))
           if (!isOut) row = applied(row, record)
           isKnown ||= position >= known
@@ -787,6 +790,15 @@ export class Oracle {
         }
       }
     }
+  }
+
+  #giveUp(position: number): void {
+    if (this.#gone.has(position)) return
+    this.#gone.add(position)
+    const lane = this.#records.get(position)?.lane ?? 0
+    if (position <= this.#witness.checkpoint(lane)) return
+    this.#goneEarly.add(position)
+    this.#undecided.add(position)
   }
 
   /** Its mutation has no effect where it stands. */

@@ -307,6 +307,43 @@ const flusher: readonly PlantedBug[] = [
     checkers: ['everything drains after the faults', 'the database is a prefix of the journal'],
   },
   {
+    name: 'discarded-letter-decided-again',
+    file: 'src/flush/lane.ts',
+    edits: [
+      {
+        find: 'this.#discardedBeyond(this.index, this.checkpoint)',
+        replace: 'this.#discardedBeyond(this.index, Infinity)',
+      },
+    ],
+    why: 'A dead letter that was given up is decided once more when the database has gone back. It was a real bug here.',
+    checkers: ['the database is a prefix of the journal', 'reads show what was acknowledged'],
+  },
+  {
+    name: 'moved-counts-as-pending',
+    file: 'src/flush/batch.ts',
+    edits: [
+      {
+        find: '  pass(position: Position): void {',
+        replace:
+          '  pass(position: Position): void {\n    if (this.first === Infinity) this.first = position',
+      },
+    ],
+    why: 'The places of retried letters hold up rows that wait for a parent: two lanes wait for each other. It was a real bug here.',
+    checkers: ['everything drains after the faults'],
+  },
+  {
+    name: 'retry-on-its-way-not-known',
+    file: 'src/flush/flusher.ts',
+    edits: [
+      {
+        find: 'await journal.whenDurable(journal.lastPosition).catch(() => undefined)',
+        replace: 'await Promise.resolve()',
+      },
+    ],
+    why: 'A retry that becomes durable after its letter was withdrawn goes in beside it.',
+    checkers: ['the database is a prefix of the journal', 'dead letters are justified'],
+  },
+  {
     name: 'checkpoint-not-compared',
     file: 'src/flush/lane-flusher.ts',
     edits: [

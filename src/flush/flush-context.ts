@@ -32,6 +32,8 @@ export interface FlushContext {
   flushed(batch: Batch, rows: number, tookMs: number): void
   applied(lane: Lane, position: Position): void
   wentBack(lane: Lane, from: Position): Promise<void>
+  /** What is cached of the entry's key may be with it, and it has no effect. */
+  forget(entry: Entry): void
   buried(verdicts: readonly Verdict[]): void
   retrying(lane: Lane, attempt: number, delayMs: number, failure: StoreFailure): void
   stuck(lane: Lane, failure: StoreFailure): void

@@ -424,8 +424,12 @@ export class Flusher implements FlushContext {
     }
   }
 
+  forget(entry: Entry): void {
+    this.#parts.forget(entry.cache, entry.key)
+  }
+
   buried(verdicts: readonly Verdict[]): void {
-    for (const { entry } of verdicts) this.#parts.forget(entry.cache, entry.key)
+    for (const { entry } of verdicts) this.forget(entry)
     for (const { id, entry, reason, failure } of verdicts) {
       diagnostics.deadLetter.publish(() => ({
         id,

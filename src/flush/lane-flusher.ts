@@ -268,12 +268,16 @@ export class LaneFlusher {
     let reached: Position
     try {
       if (!(await this.#isNext(transaction, batch))) return
-      if (entries.some((entry) => context.deadLetters.isDiscarded(context.idOf(entry)))) {
+      const discarded = entries.filter((entry) =>
+        context.deadLetters.isDiscarded(context.idOf(entry)),
+      )
+      if (discarded.length > 0) {
         // Someone gave up what an attempt before this one had refused.
         await transaction.rollback()
         this.#chunk = undefined
         lane.noteDiscarded()
         lane.spillFlushing()
+        for (const entry of discarded) context.forget(entry)
         return
       }
       result = await applyCarefully(units, transaction, {
@@ -430,6 +434,8 @@ export class LaneFlusher {
     const chunk = this.#chunk
     this.#chunk = undefined
     await lane.rebuild(position)
+    // Someone may have given up some of these meanwhile.
+    for (const { entry } of chunk?.verdicts ?? []) this.#context.forget(entry)
     if (position < before) {
       this.#wentBackFrom = before
       await this.#rollForward(before)
