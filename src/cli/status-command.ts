@@ -7,8 +7,9 @@ import { openAccess } from './access.ts'
 import type { CommandContext } from './context.ts'
 import { type ExitCode, exitCodes, exitCodesHelp } from './exit-codes.ts'
 import { jsonFlag } from './flags.ts'
+import { laneTable } from './lane-table.ts'
 import { bytes, count, counted, duration, ratio } from './quantities.ts'
-import { pairs, printable, table, type Terminal } from './terminal.ts'
+import { pairs, printable, type Terminal } from './terminal.ts'
 
 export function statusCommand(
   context: CommandContext,
@@ -132,7 +133,7 @@ function runningLines(terminal: Terminal, status: BookStats): string[] {
       `${count(cache.entries)} values, ${bytes(cache.bytes)}; hit ratio ${(cache.ratio * 100).toFixed(1)} %`,
     ],
   ])
-  return status.lanes.length < 2 ? lines : [...lines, '', ...laneLines(terminal, status)]
+  return status.lanes.length < 2 ? lines : [...lines, '', ...laneTable(terminal, status.lanes)]
 }
 
 function storeOf({ breaker, retries }: BookStats): string {
@@ -146,26 +147,4 @@ function storeOf({ breaker, retries }: BookStats): string {
 function deadLettersOf(terminal: Terminal, letters: BookStats['deadLetters']): string {
   if (letters.count === 0) return 'none'
   return terminal.style('red', `${count(letters.count)}, ${bytes(letters.bytes)}`)
-}
-
-function laneLines(terminal: Terminal, { lanes }: BookStats): string[] {
-  return table(
-    terminal,
-    [
-      { title: 'lane', align: 'right' },
-      { title: 'state' },
-      { title: 'pending', align: 'right' },
-      { title: 'lag', align: 'right' },
-      { title: 'checkpoint', align: 'right' },
-      { title: 'position', align: 'right' },
-    ],
-    lanes.map(({ lane, state, pending, lagMs, checkpoint, position }) => [
-      String(lane),
-      state,
-      count(pending),
-      duration(lagMs),
-      count(checkpoint),
-      count(position),
-    ]),
-  )
 }

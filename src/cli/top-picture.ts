@@ -2,8 +2,9 @@
 
 import { problemsOf } from '../observe/problems.ts'
 import type { BookStats } from '../observe/stats.ts'
+import { laneTable } from './lane-table.ts'
 import { bytes, count, counted, duration, ratio } from './quantities.ts'
-import { bar, pad, pairs, printable, table, type Terminal } from './terminal.ts'
+import { bar, pad, pairs, printable, type Terminal } from './terminal.ts'
 
 /** Figures of now, and rates since the moment before. */
 export interface TopMoment {
@@ -125,25 +126,7 @@ function meter(terminal: Styles, value: number, max: number): string {
 function lanes(terminal: Styles, stats: BookStats): string[] {
   const shown = stats.lanes.slice(0, maxLanes)
   const rest = stats.lanes.slice(maxLanes)
-  const lines = table(
-    terminal,
-    [
-      { title: 'lane', align: 'right' },
-      { title: 'state' },
-      { title: 'pending', align: 'right' },
-      { title: 'lag', align: 'right' },
-      { title: 'checkpoint', align: 'right' },
-      { title: 'position', align: 'right' },
-    ],
-    shown.map(({ lane, state, pending, lagMs, checkpoint, position }) => [
-      String(lane),
-      pad(state, 9, 'left'),
-      pad(count(pending), 9, 'right'),
-      pad(duration(lagMs), 11, 'right'),
-      count(checkpoint),
-      count(position),
-    ]),
-  )
+  const lines = laneTable(terminal, shown)
   if (rest.length === 0) return lines
   const pending = rest.reduce((sum, lane) => sum + lane.pending, 0)
   return [
