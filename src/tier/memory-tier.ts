@@ -18,7 +18,8 @@ class Node implements TierEntry {
   readonly key: string
   value: Fields | undefined
   position: Position
-  expiresAt: number
+  /** undefined: never. A number that is no small integer is an object of its own, and each look at it a cache miss. */
+  ends: number | undefined = undefined
   flat: boolean
   bytes: number
   /** Read or replaced since the hand was here. */
@@ -30,10 +31,13 @@ class Node implements TierEntry {
     this.key = key
     this.value = undefined
     this.position = 0
-    this.expiresAt = Infinity
     this.flat = true
     this.bytes = 0
     this.older = older
+  }
+
+  get expiresAt(): number {
+    return this.ends ?? Infinity
   }
 }
 
@@ -90,7 +94,7 @@ export class MemoryTier implements Tier {
     this.#bytes += bytes - node.bytes
     node.value = value
     node.position = position
-    node.expiresAt = expiresAt
+    node.ends = expiresAt === Infinity ? undefined : expiresAt
     node.flat = flat
     node.bytes = bytes
   }
