@@ -77,6 +77,8 @@ export class Connection {
   #broken: ProtocolError | undefined
   #stalled = false
   #running = false
+  /** Input has arrived that was not looked at. */
+  #due = false
   /** The client sends nothing more; what it sent is still answered. */
   #ended = false
   /** Monotonic ms since when the client has not read what it was sent. */
@@ -158,7 +160,18 @@ export class Connection {
   #receive(chunk: Buffer): void {
     if (this.session.closing) return
     this.#server.stats.inputBytes += chunk.length
+    // What came before it is not copied because of it.
+    if (this.#due) this.runDue()
     this.#parser.push(chunk)
+    this.#due = true
+    this.#server.due(this, chunk.length)
+  }
+
+  /** Runs what has arrived. */
+  runDue(): void {
+    if (!this.#due) return
+    this.#due = false
+    if (this.#socket.destroyed) return
     this.#runAll()
     if (this.#isWaiting() && this.#parser.bufferedBytes > maxWaitingInput) this.#socket.pause()
   }

@@ -37,6 +37,8 @@ export const strangerLimits: ParserLimits = {
 
 /** Of a line: an inline command, or a declared length. */
 const maxLineBytes = 64 * 1024
+/** Longer ones are not kept: none is the name of a command. */
+const maxNameBytes = 32
 const lineFeed = 10
 const carriageReturn = 13
 const asterisk = 42
@@ -54,6 +56,8 @@ export class RequestParser {
   #own = false
   #plain = true
   #arguments: string[] = []
+  /** Of the last request. */
+  #name = ''
   #missing = 0
   #length = -1
   #requestBytes = 0
@@ -167,11 +171,32 @@ export class RequestParser {
     }
     const end = this.#at + this.#length
     if (end + 2 > this.#end) return false
-    this.#arguments.push(latin1Of(this.#buffer, this.#at, end))
+    this.#arguments.push(this.#text(end))
     // Like Redis, without a look at the two bytes behind it.
     this.#at = end + 2
     this.#length = -1
     this.#missing--
+    return true
+  }
+
+  /**
+   * Most requests have the name of the one before. Then it is the same string, which costs less to compare than to make, and
+   * whose hash is known where the command is looked up.
+   */
+  #text(end: number): string {
+    const first = this.#arguments.length === 0
+    if (first && this.#isName(end)) return this.#name
+    const text = latin1Of(this.#buffer, this.#at, end)
+    if (first && text.length <= maxNameBytes) this.#name = text
+    return text
+  }
+
+  #isName(end: number): boolean {
+    const name = this.#name
+    if (end - this.#at !== name.length) return false
+    for (let at = 0; at < name.length; at++) {
+      if (this.#buffer[this.#at + at] !== name.charCodeAt(at)) return false
+    }
     return true
   }
 

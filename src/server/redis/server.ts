@@ -34,6 +34,9 @@ export interface CommandStats {
   failed: number
 }
 
+/** Input that waits for the end of the turn: as much as stays in the processor's cache, and is worth a sync. */
+const maxDueBytes = 64 * 1024
+
 /** Different first words of errors that are counted. */
 const maxErrorKinds = 128
 
@@ -64,6 +67,9 @@ export class Server {
   readonly keyCounts = new Map<number, number>()
   operationsPerSecond = 0
   readonly #calls = new Map<Command, CommandStats>()
+  /** In the order in which they were read; their input does not wait for the end of the turn where it is much. */
+  #due: Connection[] = []
+  #dueBytes = 0
   /** Monotonic ms as of the last sweep: good enough for idle times, and free. */
   now: number
   port = 0
@@ -157,6 +163,24 @@ export class Server {
 
   get parserLimits(): ParserLimits {
     return this.config
+  }
+
+  /**
+   * The connection has input. All that has some in this turn of the loop are run together at its end: their writes share
+   * a group commit. Run as each of them is read, the first one's write would get a sync of its own, and all others would
+   * wait for it.
+   */
+  due(connection: Connection, bytes: number): void {
+    if (this.#due.push(connection) === 1) this.clock.defer(() => this.#runDue())
+    this.#dueBytes += bytes
+    if (this.#dueBytes >= maxDueBytes) this.#runDue()
+  }
+
+  #runDue(): void {
+    const due = this.#due
+    this.#due = []
+    this.#dueBytes = 0
+    for (const connection of due) connection.runDue()
   }
 
   nextId(): number {

@@ -1,9 +1,28 @@
 /** Connections: pipelines, limits, and everything that a client can do wrong. */
 
-import { describe, expect, test } from 'vitest'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { RawClient, requestOf, served } from './redis-fixture.ts'
 
 const errorEnd = (reason: string): string => `-ERR Protocol error: ${reason}\r\n`
+
+describe('connections side by side', () => {
+  test('share a group commit where all of them have sent a write', async () => {
+    const { client } = await served()
+    const clients = await Promise.all(Array.from({ length: 20 }, client))
+    const commits: unknown[] = []
+    const note = (commit: unknown): void => void commits.push(commit)
+    subscribe('daybook:commit', note)
+    onTestFinished(() => void unsubscribe('daybook:commit', note))
+    const rounds = 20
+    for (let round = 0; round < rounds; round++) {
+      for (const [at, redis] of clients.entries()) redis.send('SET', `key:${at}`, round)
+      for (const redis of clients) expect(await redis.reply()).toBe('OK')
+    }
+    // Not two: one for the first of them, and another for the others.
+    expect(commits.length).toBeLessThan(1.5 * rounds)
+  })
+})
 
 describe('a pipeline', () => {
   test('is answered in its order, whatever has to be loaded meanwhile', async () => {

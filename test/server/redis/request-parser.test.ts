@@ -67,6 +67,12 @@ describe('the parser', () => {
     )
   })
 
+  test('tells names apart that are nearly alike', () => {
+    const names = ['GET', 'GET', 'SET', 'GEX', 'G', '', 'GETS', 'G\u00c5T', 'x'.repeat(40), 'GET']
+    const requests = [...names, ...names].map((name) => [name, 'key'])
+    expect(parsed([requests.map(requestOf).join('')])).toEqual({ requests, error: undefined })
+  })
+
   test('whatever comes ends in requests, in waiting for more, or in a protocol error', () => {
     const piece = fc.oneof(
       fc.uint8Array({ maxLength: 30 }).map((bytes) => Buffer.from(bytes).toString('latin1')),
