@@ -11,8 +11,11 @@ export interface Clock {
   now(): number
   /** Milliseconds since 1970. May jump either way. */
   wallTime(): number
-  /** Calls `fire` once, `delayMs` from now. Any finite delay is right, beyond 2^31 ms too. */
-  setTimer(delayMs: number, fire: () => void): Timer
+  /**
+   * Calls `fire` once, `delayMs` from now. Any finite delay is right, beyond 2^31 ms too. A timer keeps no process alive,
+   * unless it is the end of what a caller awaits.
+   */
+  setTimer(delayMs: number, fire: () => void, awaited?: 'awaited'): Timer
   /** Calls `fire` once this turn's callbacks and promises are done, and I/O had its turn. */
   defer(fire: () => void): void
 }
@@ -23,7 +26,7 @@ const maxTimeoutMs = 2_147_483_647
 export const systemClock: Clock = {
   now: () => performance.now(),
   wallTime: () => Date.now(),
-  setTimer(delayMs, fire) {
+  setTimer(delayMs, fire, awaited) {
     let handle: NodeJS.Timeout
     const arm = (remainingMs: number): void => {
       const partMs = Math.min(remainingMs, maxTimeoutMs)
@@ -31,8 +34,8 @@ export const systemClock: Clock = {
         if (remainingMs > partMs) arm(remainingMs - partMs)
         else fire()
       }, partMs)
-      // A timer of ours never keeps the process alive: what must, is an open file, socket or the caller's await.
-      handle.unref()
+      // An idle book keeps no process alive. But an await that nothing else keeps alive would end it without a word.
+      if (awaited === undefined) handle.unref()
     }
     arm(Math.max(0, delayMs))
     return { cancel: () => clearTimeout(handle) }

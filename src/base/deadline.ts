@@ -41,7 +41,7 @@ export function waitFor<T>(promise: Promise<T>, limits: WaitLimits): Promise<T> 
       reject(new DaybookError('TIMEOUT', message, { details: { timeoutMs, ...details } }))
     }
     const timer: Timer | undefined =
-      timeoutMs === Infinity ? undefined : clock.setTimer(timeoutMs, onTimeout)
+      timeoutMs === Infinity ? undefined : clock.setTimer(timeoutMs, onTimeout, 'awaited')
     signal?.addEventListener('abort', onAbort)
     promise.then(
       (value) => {
@@ -67,8 +67,10 @@ export async function withSignal<T>(
 ): Promise<T> {
   const abort = new AbortController()
   const onAbort = (): void => abort.abort(signal?.reason)
-  const timer = clock.setTimer(timeoutMs, () =>
-    abort.abort(new DaybookError('TIMEOUT', `It took longer than ${timeoutMs} ms.`)),
+  const timer = clock.setTimer(
+    timeoutMs,
+    () => abort.abort(new DaybookError('TIMEOUT', `It took longer than ${timeoutMs} ms.`)),
+    'awaited',
   )
   signal?.addEventListener('abort', onAbort)
   if (signal?.aborted === true) onAbort()

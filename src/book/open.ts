@@ -172,7 +172,7 @@ async function claim(engine: Engine, journal: Journal): Promise<Claimed> {
       if (!away || ports.clock.now() - startedAt + delayMs >= options.openTimeoutMs) {
         throw failure === undefined ? storeError(store, error) : failureError(store, failure, error)
       }
-      await new Promise<void>((resolve) => void ports.clock.setTimer(delayMs, resolve))
+      await new Promise<void>((resolve) => void ports.clock.setTimer(delayMs, resolve, 'awaited'))
     }
   }
 }
