@@ -3,7 +3,6 @@
 import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { faults, faultShare, missing, states } from './coverage.ts'
-import { openSeeds } from './open-seeds.ts'
 import { gradeOf, runSeeds, sqliteDirectory, type Grades } from './seeds.ts'
 import { shrink } from './shrink.ts'
 import { swarmOf } from './swarm.ts'
@@ -90,11 +89,7 @@ async function runMany(options: Given): Promise<number> {
   if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
   const seconds = (performance.now() - startedAt) / 1000
   printTally(tally, seconds)
-  const isOpen = ({ seed: failed }: Failure): boolean => grade === 'mixed' && openSeeds.has(failed)
-  for (const { seed: failed, checker } of tally.failures.filter(isOpen)) {
-    console.log(`OPEN     seed ${failed}: ${checker} (${openSeeds.get(failed) ?? ''})`)
-  }
-  const failures = tally.failures.filter((failure) => !isOpen(failure))
+  const { failures } = tally
   for (const failure of failures.slice(0, 5)) await printFailure(failure, grade)
   if (failures.length > 0) {
     console.log(`\n${failures.length} worlds failed: ${failures.map((one) => one.seed).join(', ')}`)

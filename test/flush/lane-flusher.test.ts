@@ -36,6 +36,7 @@ async function started(given: { lanes?: number; memoryBytes?: number; stallMs?: 
   const events = new Events(silentLogger)
   const stalls: string[] = []
   events.on('stalled', ({ reason }) => stalls.push(reason))
+  const forgotten: string[] = []
   const warnings: string[] = []
   const logger = { ...silentLogger, warn: (_: object, message: string) => warnings.push(message) }
   const flusher = new Flusher({
@@ -46,7 +47,7 @@ async function started(given: { lanes?: number; memoryBytes?: number; stallMs?: 
     events,
     tables: new Map([['t', table]]),
     checkpoints: positions,
-    forget: () => undefined,
+    forget: (_, key) => forgotten.push(key),
     onPressure: () => undefined,
     onUndeclared: () => undefined,
     options: {
@@ -86,6 +87,7 @@ async function started(given: { lanes?: number; memoryBytes?: number; stallMs?: 
     letters,
     stalls,
     warnings,
+    forgotten,
   }
 }
 
@@ -170,6 +172,32 @@ describe('a constraint that speaks only at the commit', () => {
     const [first, second] = await letters()
     expect([first?.key, second?.key]).toEqual(['b', 'bad'])
     expect([first?.group, second?.group]).toEqual([first?.id, first?.id])
+  })
+
+  test('and is given up before its commit is answered has no effect, and its key is read anew', async () => {
+    const { clock, store, write, rows, letters, deadLetters, flusher, forgotten } = await started()
+    let commits = 0
+    let refusing = true
+    intercept(store, {
+      write: (tables) => {
+        if (refusing && keysOf(tables).includes('bad')) throw refused()
+      },
+      commit: () => {
+        if (++commits === 1) throw conflict()
+      },
+    })
+    write(['bad', set('x')])
+    await clock.advance(101)
+    expect(await letters()).toMatchObject([{ key: 'bad' }])
+    await deadLetters.settle(['0-1'], 'discarded')
+    // It would be taken now.
+    refusing = false
+    await clock.advance(1_000)
+    expect(commits).toBe(2)
+    expect(rows()).toEqual([])
+    expect(await letters()).toEqual([])
+    expect(forgotten).toEqual(['bad'])
+    expect(flusher.lanes[0]).toMatchObject({ checkpoint: 1, empty: true })
   })
 
   test('and whose own transaction then fails is decided anew, once', async () => {
