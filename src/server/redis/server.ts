@@ -37,6 +37,18 @@ export interface CommandStats {
 /** Input that waits for the end of the turn: as much as stays in the processor's cache, and is worth a sync. */
 const maxDueBytes = 64 * 1024
 
+function noStats(): ServerStats {
+  return {
+    connections: 0,
+    rejectedConnections: 0,
+    cutOff: 0,
+    commands: 0,
+    inputBytes: 0,
+    outputBytes: 0,
+    errors: new Map(),
+  }
+}
+
 /** Different first words of errors that are counted. */
 const maxErrorKinds = 128
 
@@ -54,15 +66,7 @@ export class Server {
   readonly runId: string
   readonly commands: ReadonlyMap<string, Command>
   readonly connections = new Map<number, Connection>()
-  readonly stats: ServerStats = {
-    connections: 0,
-    rejectedConnections: 0,
-    cutOff: 0,
-    commands: 0,
-    inputBytes: 0,
-    outputBytes: 0,
-    errors: new Map(),
-  }
+  stats = noStats()
   /** Keys by database, as they were when INFO counted them. */
   readonly keyCounts = new Map<number, number>()
   operationsPerSecond = 0
@@ -118,14 +122,7 @@ export class Server {
   }
 
   resetStats(): void {
-    const { stats } = this
-    stats.connections = 0
-    stats.rejectedConnections = 0
-    stats.cutOff = 0
-    stats.commands = 0
-    stats.inputBytes = 0
-    stats.outputBytes = 0
-    stats.errors.clear()
+    this.stats = noStats()
     this.#calls.clear()
     this.#sweptCommands = 0
   }
