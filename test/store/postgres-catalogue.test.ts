@@ -457,38 +457,42 @@ describe.skipIf(unavailable !== undefined)(`catalogue (${unavailable ?? 'private
       }
     })
 
-    test('are the same by whichever path a batch is written: upsert, counted upsert or copy', async () => {
-      await sql(`CREATE TABLE t (id text PRIMARY KEY, a text, b integer NOT NULL DEFAULT 4, c jsonb, d bytea, e boolean,
+    // The larger ones are encoded in two slices.
+    test.each([120, 600])(
+      'are the same by whichever path %i of them are written: upsert, counted upsert or copy',
+      async (size) => {
+        await sql(`CREATE TABLE t (id text PRIMARY KEY, a text, b integer NOT NULL DEFAULT 4, c jsonb, d bytea, e boolean,
         f text[], g timestamptz, h double precision)`)
-      const schema = await describeTable(store, 't', { rest: 'c' })
-      const strange = ['tab\t', 'line\r\n', '\\N', '\\.', 'q"', "q'", '\\', '{}', 'NULL', '', ' ']
-      const row = (index: number): Record<string, unknown> => ({
-        a: strange[index % strange.length] ?? null,
-        b: index,
-        d: new Uint8Array([index % 256, 92, 9]),
-        e: index % 2 === 0,
-        f: index % 3 === 0 ? null : [strange[index % strange.length] ?? '', null],
-        g: '2026-11-23T08:30:00.000Z',
-        h: index / 7,
-        [`extra${index % 2}`]: strange[index % strange.length],
-      })
-      const batch = (from: number): Parameters<typeof mutations>[1] =>
-        Object.fromEntries(
-          Array.from({ length: 120 }, (_, index) => [
-            `k\t${String(from + index)}`,
-            set(row(from + index) as never),
-          ]),
-        )
-      // New rows by a counted upsert, then by copy twice; then rows that exist, where the copy is undone.
-      for (const [index, from] of [0, 120, 240, 180, 0, 360].entries()) {
-        await commit(store, 0, index + 1, [mutations(schema, batch(from))])
-      }
-      for (let index = 0; index < 480; index++) {
-        expect(await loadRow(store, schema, `k\t${index}`)).toEqual(row(index))
-      }
-      const copies = await sql(`SELECT count(*)::int AS n FROM t`)
-      expect(copies).toEqual([{ n: 480 }])
-    })
+        const schema = await describeTable(store, 't', { rest: 'c' })
+        const strange = ['tab\t', 'line\r\n', '\\N', '\\.', 'q"', "q'", '\\', '{}', 'NULL', '', ' ']
+        const row = (index: number): Record<string, unknown> => ({
+          a: strange[index % strange.length] ?? null,
+          b: index,
+          d: new Uint8Array([index % 256, 92, 9]),
+          e: index % 2 === 0,
+          f: index % 3 === 0 ? null : [strange[index % strange.length] ?? '', null],
+          g: '2026-11-23T08:30:00.000Z',
+          h: index / 7,
+          [`extra${index % 2}`]: strange[index % strange.length],
+        })
+        const batch = (from: number): Parameters<typeof mutations>[1] =>
+          Object.fromEntries(
+            Array.from({ length: size }, (_, index) => [
+              `k\t${String(from + index)}`,
+              set(row(from + index) as never),
+            ]),
+          )
+        // New rows by a counted upsert, then by copy twice; then rows that exist, where the copy is undone.
+        for (const [index, from] of [0, 1, 2, 1.5, 0, 3].map((part) => part * size).entries()) {
+          await commit(store, 0, index + 1, [mutations(schema, batch(from))])
+        }
+        for (let index = 0; index < 4 * size; index++) {
+          expect(await loadRow(store, schema, `k\t${index}`)).toEqual(row(index))
+        }
+        const copies = await sql(`SELECT count(*)::int AS n FROM t`)
+        expect(copies).toEqual([{ n: 4 * size }])
+      },
+    )
 
     test('of a batch of new rows with one bad row are rejected, and the transaction can be rolled back', async () => {
       await sql('CREATE TABLE t (id text PRIMARY KEY, a varchar(5), b text UNIQUE)')

@@ -7,6 +7,8 @@ import {
   arrayText,
   nestedArrayText,
   parseArrayText,
+  quoteElement,
+  quoteJson,
   type ArrayElement,
 } from '../../src/store/postgres/array-text.ts'
 import { loadDriver } from '../../src/store/postgres/driver.ts'
@@ -123,6 +125,16 @@ describe('array text', () => {
     fc.string({ unit: 'binary' }),
     fc.constantFrom('NULL', '', '"', '\\', '{}', ',', ' '),
   )
+
+  test('quote JSON as they quote any other text', () => {
+    fc.assert(
+      fc.property(fc.json({ stringUnit: 'binary' }), (json) => {
+        const text = JSON.stringify(JSON.parse(json))
+        expect(quoteJson(text)).toBe(quoteElement(text))
+      }),
+      { numRuns: 500, seed: 5 },
+    )
+  })
 
   test('reads back what it wrote', () => {
     fc.assert(

@@ -14,6 +14,11 @@ export function quoteElement(value: string): string {
   return needsEscape.test(value) ? `"${value.replace(escapable, '\\$&')}"` : `"${value}"`
 }
 
+/** The same of a JSON text. It has no control characters, so what JSON escapes in a string is what an array does. */
+export function quoteJson(json: string): string {
+  return JSON.stringify(json)
+}
+
 /**
  * One column of a batch. Values are the text of each element; quotes can be left away where the type's text never has
  * any of `{},"\`, blanks or NULL, as with numbers.

@@ -3,6 +3,7 @@
  * statement for each table and shape.
  */
 
+import type { Clock } from '../../base/clock.ts'
 import type { FieldValue } from '../../mutation/mutation.ts'
 import { keyParts } from '../key.ts'
 import type { TableSchema } from '../schema.ts'
@@ -17,6 +18,7 @@ import {
   copyStatement,
   countedUpsertStatement,
   deleteStatement,
+  joinStatements,
   patchInsertStatement,
   patchShape,
   patchUpdateStatement,
@@ -28,16 +30,22 @@ import {
   type StatementText,
 } from './table-statements.ts'
 
+/** Rows that are encoded at a time. */
+const sliceRows = 500
+
 export class BatchWriter {
   readonly #tables: PhysicalTables
   readonly #names: StatementNames
   readonly #expiries: ExpiryTable
   readonly #choosers = new WeakMap<PhysicalTable, InsertPathChooser>()
+  readonly #clock: Clock
+  #turn = Promise.resolve()
 
-  constructor(tables: PhysicalTables, names: StatementNames, expiries: ExpiryTable) {
+  constructor(tables: PhysicalTables, names: StatementNames, expiries: ExpiryTable, clock: Clock) {
     this.#tables = tables
     this.#names = names
     this.#expiries = expiries
+    this.#clock = clock
   }
 
   /** `tables` come parents first. `copies`: large sets of new rows may be copied, which is faster. */
@@ -57,7 +65,7 @@ export class BatchWriter {
     }
     for (const { physical, sets, patches } of sorted) {
       if (sets.length > 0 && !(copies && mayCopy(physical, sets)))
-        await run(upsertStatement(physical, sets))
+        await run(await this.#inSlices(physical, sets, upsertStatement))
       else if (sets.length > 0) await this.#insert(connection, physical, sets, signal)
       for (const { shape, rows } of patches.values()) await patch(physical, shape, rows, run)
     }
@@ -75,15 +83,52 @@ export class BatchWriter {
   ): Promise<void> {
     const chooser = this.#chooser(physical)
     const path = chooser.next()
-    if (path === 'copy' && (await copyNew(connection, physical, sets, signal))) {
+    if (path === 'copy' && (await this.#copyNew(connection, physical, sets, signal))) {
       chooser.allNew()
       return
     }
-    const statement =
-      path === 'counted' ? countedUpsertStatement(physical, sets) : upsertStatement(physical, sets)
+    const encode = path === 'counted' ? countedUpsertStatement : upsertStatement
+    const statement = await this.#inSlices(physical, sets, encode)
     const { rows } = await connection.execute(this.#names.named(statement), signal)
     if (path === 'counted' && Number(rows[0]?.[0]) === sets.length) chooser.allNew()
     else if (path !== 'upsert') chooser.notAllNew()
+  }
+
+  async #copyNew(
+    connection: Connection,
+    physical: PhysicalTable,
+    sets: readonly KeyedFields[],
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const slices = await this.#encoded(sets, (slice) => copyStatement(physical, slice))
+    const rows = slices.map((slice) => slice.rows).join('')
+    return copyNew(connection, slices[0]?.text ?? '', rows, signal)
+  }
+
+  async #inSlices(
+    physical: PhysicalTable,
+    sets: readonly KeyedFields[],
+    encode: (physical: PhysicalTable, rows: readonly KeyedFields[]) => StatementText,
+  ): Promise<StatementText> {
+    return joinStatements(await this.#encoded(sets, (slice) => encode(physical, slice)))
+  }
+
+  /**
+   * A slice in each turn of the loop, whichever lanes have some: thousands of rows of several lanes one after the other
+   * would hold up everyone who waits for a reply.
+   */
+  async #encoded<T>(
+    sets: readonly KeyedFields[],
+    encode: (rows: readonly KeyedFields[]) => T,
+  ): Promise<T[]> {
+    if (sets.length <= sliceRows) return [encode(sets)]
+    const slices: T[] = []
+    for (let at = 0; at < sets.length; at += sliceRows) {
+      this.#turn = this.#turn.then(() => new Promise((resolve) => this.#clock.defer(resolve)))
+      await this.#turn
+      slices.push(encode(sets.slice(at, at + sliceRows)))
+    }
+    return slices
   }
 
   #chooser(physical: PhysicalTable): InsertPathChooser {
@@ -161,11 +206,10 @@ const copyPoint = 'daybook_copy'
 /** False where the server refused the rows: none of them is there then, and an upsert tells why. */
 async function copyNew(
   connection: Connection,
-  physical: PhysicalTable,
-  sets: readonly KeyedFields[],
+  text: string,
+  rows: string,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { text, rows } = copyStatement(physical, sets)
   try {
     await connection.copy(
       `SAVEPOINT ${copyPoint}; ${text}; RELEASE SAVEPOINT ${copyPoint}`,

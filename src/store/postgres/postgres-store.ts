@@ -54,6 +54,7 @@ export class PostgresStore implements Store {
   readonly capabilities: StoreCapabilities
   readonly #options: PostgresStoreOptions
   readonly #loadDriver: () => Promise<PostgresDriver>
+  readonly #clock: Clock
   readonly #tables = new PhysicalTables()
   readonly #names = new StatementNames()
   /** Reads never wait behind flushes. */
@@ -69,6 +70,7 @@ export class PostgresStore implements Store {
   ) {
     this.#options = options
     this.#loadDriver = loadDriver
+    this.#clock = clock
     this.capabilities = { transactions: true, concurrency: options.concurrency, patches: true }
     const waitMs = options.connectTimeoutMs + options.statementTimeoutMs
     const open = async (signal: AbortSignal): Promise<Connection> =>
@@ -85,7 +87,7 @@ export class PostgresStore implements Store {
         const expiries = await ExpiryTable.open(connection, own.expiries, signal)
         const claimed = await claimLanes(connection, own, claim, signal)
         this.#tables.open(own.values)
-        const writer = new BatchWriter(this.#tables, this.#names, expiries)
+        const writer = new BatchWriter(this.#tables, this.#names, expiries, this.#clock)
         const { journal, lanes } = claim
         this.#session = { journal, lanes, epoch: claimed.epoch, own, expiries, writer }
         return claimed

@@ -6,11 +6,12 @@
  * modifier: an explicit cast to varchar(3) would cut, while the assignment to the column refuses what is too long.
  */
 
+import { assert } from '../../base/assert.ts'
 import type { Amount, Amounts, Fields, FieldValue } from '../../mutation/mutation.ts'
 import { rejectedError } from '../failure.ts'
 import type { ColumnType } from '../schema.ts'
 import { quoteLiteral } from '../sql.ts'
-import { quoteElement } from './array-text.ts'
+import { quoteElement, quoteJson } from './array-text.ts'
 import { copyFieldText } from './copy-text.ts'
 import { decodeField, encodeField, needsQuotes } from './field-text.ts'
 
@@ -94,6 +95,18 @@ export function countedUpsertStatement(
     text: `WITH written AS (${text} RETURNING t.xmax = 0 AS fresh) SELECT count(*) FILTER (WHERE fresh) FROM written`,
     values,
   }
+}
+
+/** One statement in place of several of the same text. */
+export function joinStatements(statements: readonly StatementText[]): StatementText {
+  const [first, ...others] = statements
+  assert(first !== undefined, 'statements to join are there')
+  if (others.length === 0) return first
+  const values = first.values.map((_, index) => {
+    const inner = statements.map((statement) => statement.values[index]?.slice(1, -1))
+    return `{${inner.join(',')}}`
+  })
+  return { text: first.text, values }
 }
 
 /** New rows, for COPY. */
@@ -390,7 +403,7 @@ function fieldArrays(table: PhysicalTable, rows: readonly KeyedFields[]): string
       return value
     })
   })
-  if (table.rest !== undefined) return [...values, restArray(table, table.rest, rows)]
+  if (table.rest !== undefined) return [...values, restArray(table, rows)]
   let given = 0
   for (const { fields } of rows) given += Object.keys(fields).length
   if (given !== taken) throw unknownColumn(table, ...rows.map(({ fields }) => fields))
@@ -449,17 +462,18 @@ function patchArrays(
     const sent = amountColumn(column)
     arrays.push(arrayOf(sent, rows, ({ amounts }): Amount => amounts[column.name] ?? 0))
   }
-  if (shape.rest && table.rest !== undefined) arrays.push(restArray(table, table.rest, rows))
+  if (shape.rest && table.rest !== undefined) arrays.push(restArray(table, rows))
   return arrays
 }
 
-function restArray(
-  table: PhysicalTable,
-  rest: PhysicalColumn,
-  rows: readonly KeyedFields[],
-): string {
+function restArray(table: PhysicalTable, rows: readonly KeyedFields[]): string {
   const packed = restPacker(table)
-  return arrayOf({ ...rest, type: { kind: 'text' } }, rows, ({ fields }) => packed(fields))
+  let text = '{'
+  for (let index = 0; index < rows.length; index++) {
+    if (index > 0) text += ','
+    text += quoteJson(packed((rows[index] as KeyedFields).fields))
+  }
+  return text + '}'
 }
 
 /** As text, for a document can be JSON's null, which is not SQL's. */
@@ -471,7 +485,10 @@ function restPacker(table: PhysicalTable): (fields: Fields) => string {
 
 /** The fields that no column takes, as one value. */
 function packRest(fields: Fields, taken: ReadonlySet<string>, document: boolean): FieldValue {
-  if (taken.size === 0 && !Object.hasOwn(fields, wrapped)) return fields
+  const wraps = Object.hasOwn(fields, wrapped)
+  if (taken.size === 0 && !wraps) return fields
+  if (taken.size === 0 && document && Object.keys(fields).length === 1)
+    return fields[wrapped] ?? null
   const others = Object.entries(fields).filter(([name]) => !taken.has(name))
   if (!document) return Object.fromEntries(others)
   // A document that is no object stands for itself; once merged into, only what was merged counts.
@@ -489,13 +506,13 @@ function arrayOf<T>(
 ): string {
   const { type } = column
   const quoted = needsQuotes(type)
-  const plain = type.kind !== 'json'
   let text = '{'
   for (let index = 0; index < rows.length; index++) {
     if (index > 0) text += ','
     const value = valueOf(rows[index] as T)
     if (value === null) text += 'NULL'
-    else if (plain && typeof value === 'string') text += quoted ? quoteElement(value) : value
+    else if (type.kind === 'json') text += quoteJson(JSON.stringify(value))
+    else if (typeof value === 'string') text += quoted ? quoteElement(value) : value
     else if (quoted) text += quoteElement(encodeField(type, value) ?? '')
     else text += encodeField(type, value) ?? ''
   }
