@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [names] [--json] [--quick] [--rounds n] [--side text] [--profile directory]`
+ * `npm run bench -- --help`
  *
  * Installs the peers, starts a private PostgreSQL, runs the sides of each bench in turn, each in a process of its own,
  * and prints medians, ratios, and whether they meet their targets. What cannot be measured is said with its reason.
@@ -23,16 +23,36 @@ import {
 import { loadLmdb } from './peers.ts'
 import type { FromSide, Task, ToSide } from './side.ts'
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    json: { type: 'boolean', default: false },
-    quick: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    side: { type: 'string' },
-    profile: { type: 'string' },
-  },
-})
+const usage = `npm run bench -- [names] [options]
+
+  names               which benches; all of them without one: ${Object.keys(benches).join(', ')}
+  --rounds n          how often each side runs; the median counts. Default: what the bench says
+  --side text         only sides with this in their name
+  --quick             sizes are cut down: does it work? The figures mean nothing
+  --json              one object for a machine
+  --profile directory writes a processor profile of each side's process
+  --help              this`
+
+const { values: options, positionals } = readArguments()
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        json: { type: 'boolean', default: false },
+        quick: { type: 'boolean', default: false },
+        rounds: { type: 'string' },
+        side: { type: 'string' },
+        profile: { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    })
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`)
+    process.exit(2)
+  }
+}
 
 const sideDeadlineMs = 600_000
 
@@ -50,6 +70,10 @@ const say = (line = ''): void => {
 let postgres: PostgresServer | undefined
 
 async function main(): Promise<void> {
+  if (options.help) {
+    console.log(usage)
+    return
+  }
   const unknown = positionals.filter((name) => !Object.hasOwn(benches, name))
   if (unknown.length > 0) {
     console.error(
