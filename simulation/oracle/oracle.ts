@@ -668,10 +668,13 @@ export class Oracle {
     at: number,
     refused: readonly ReadonlySet<string>[],
   ): boolean {
-    const members = unitAround(range, at).filter(({ position }) => !this.#isMoved(position))
+    const members = unitAround(range, at).filter(({ position }) => !this.#retried.has(position))
     const unit = new Set(members.map(placeOf))
+    // One that was given up before the commit may have been refused with the others, or have been left out already.
+    const left = members.filter(({ position }) => !this.#gone.has(position)).map(placeOf)
     return refused.some(
-      (keys) => keys.size === unit.size && [...unit].every((place) => keys.has(place)),
+      (keys) =>
+        left.every((place) => keys.has(place)) && [...keys].every((place) => unit.has(place)),
     )
   }
 
