@@ -84,7 +84,7 @@ export class Oracle {
   readonly #discarded = new Set<string>()
   /** Where those stood that were given up, durably: they have no effect, whatever the database goes back to. */
   readonly #gone = new Set<number>()
-  /** Those of them that the database had not passed by then: reads may be with or without them until it does. */
+  /** Those of them of whose commit the engine had not told by then: reads may be with or without them until it does. */
   readonly #goneEarly = new Set<number>()
   readonly #withdrawn = new Set<string>()
   /**
@@ -226,7 +226,10 @@ export class Oracle {
       }
     }
     for (const batch of batches) this.#accept(batch)
-    for (const excluded of this.#model.excluded.values()) excluded.known = true
+    for (const [position, excluded] of this.#model.excluded) {
+      excluded.known = true
+      this.#undecided.delete(position)
+    }
   }
 
   /** A segment was removed. */
@@ -480,7 +483,9 @@ export class Oracle {
   buried(ids: readonly string[]): void {
     for (const id of ids) {
       const excluded = this.#model.excluded.get(positionIn(id))
-      if (excluded !== undefined) excluded.known = true
+      if (excluded === undefined) continue
+      excluded.known = true
+      this.#undecided.delete(positionIn(id))
     }
   }
 
@@ -798,8 +803,7 @@ export class Oracle {
   #giveUp(position: number): void {
     if (this.#gone.has(position)) return
     this.#gone.add(position)
-    const lane = this.#records.get(position)?.lane ?? 0
-    if (position <= this.#witness.checkpoint(lane)) return
+    if (this.#model.excluded.get(position)?.known === true) return
     this.#goneEarly.add(position)
     this.#undecided.add(position)
   }
