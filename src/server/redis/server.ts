@@ -34,8 +34,10 @@ export interface CommandStats {
   failed: number
 }
 
-/** Input that waits for the end of the turn: as much as stays in the processor's cache, and is worth a sync. */
+/** Input that waits for the end of the turn: as much as stays in the processor's cache. */
 const maxDueBytes = 64 * 1024
+/** Of one connection: a pipeline like that is worth a sync of its own. */
+const maxDueChunkBytes = 8 * 1024
 
 function noStats(): ServerStats {
   return {
@@ -170,7 +172,7 @@ export class Server {
   due(connection: Connection, bytes: number): void {
     if (this.#due.push(connection) === 1) this.clock.defer(() => this.#runDue())
     this.#dueBytes += bytes
-    if (this.#dueBytes >= maxDueBytes) this.#runDue()
+    if (bytes >= maxDueChunkBytes || this.#dueBytes >= maxDueBytes) this.#runDue()
   }
 
   #runDue(): void {
