@@ -137,7 +137,7 @@ describe('every command', () => {
           await redis.reply()
           expect(await redis.reply()).toBe('the end')
         }),
-        { numRuns: 300, seed: 20_261_126 },
+        { numRuns: 100, seed: 20_261_126 },
       )
       expect(called.size).toBe(commands.length)
       // Most of them have also been given what they understand.
