@@ -240,7 +240,9 @@ export class Oracle {
       const there = calls.filter(({ number }) => audits.has(auditOf(number, key))).length
       return { least: there, most: there }
     }
-    const acknowledged = calls.findLastIndex(({ outcome }) => outcome.kind === 'acknowledged')
+    const acknowledged = calls.findLastIndex(
+      ({ outcome, change }) => outcome.kind === 'acknowledged' && change.kind !== 'set-if-absent',
+    )
     if (key.startsWith('s')) return { least: acknowledged + 1, most: calls.length }
     // Appended in one order with the batches: what was called before one that is there is there.
     let lastThere = 0
@@ -322,11 +324,18 @@ function endsOf(
 ): { readonly ends: (Account | undefined)[] } | { readonly problem: Violation } {
   const states = [start]
   for (const { change } of calls) states.push(accountAfter(states.at(-1), change))
-  let atLeast = least
+  // Who found something in its place and wrote nothing says nothing of what was called before it.
+  const wrote = calls.map(
+    ({ outcome, change }, index) =>
+      outcome.kind === 'acknowledged' &&
+      (change.kind !== 'set-if-absent' || states[index] === undefined),
+  )
+  let atLeast = Math.max(least, wrote.lastIndexOf(true) + 1)
   for (const { begunAt, answeredAt, account } of reads) {
     const first =
       calls.findLastIndex(
-        ({ outcome }) => outcome.kind === 'acknowledged' && outcome.at < begunAt,
+        ({ outcome }, index) =>
+          wrote[index] === true && outcome.kind === 'acknowledged' && outcome.at < begunAt,
       ) + 1
     const last = calls.filter(({ at }) => at < answeredAt).length
     const shown = states.findIndex(

@@ -103,6 +103,28 @@ describe('what is right', () => {
     expect(judged(contentsOf(numbers.slice(0, 360 + there)), history)).toEqual([])
   })
 
+  test('a value that was found in its place says nothing of what failed before', () => {
+    // An update that was called and lost with the journal, and a set-if-absent after it, which wrote nothing.
+    const isOf = (operation: Operation, key: string): boolean =>
+      operation.changes.some((change) => change.key === key)
+    const { number: tried, changes } = find(({ number, changes: [first] }) => {
+      if (first?.change.kind !== 'set-if-absent') return false
+      const earlier = all.slice(0, number).filter((other) => isOf(other, first.key))
+      const lost = earlier.at(-1)?.number ?? 0
+      const before = contentsOf(numbers.slice(0, lost)).accounts.get(first.key)
+      const after = contentsOf(numbers.slice(0, lost + 1)).accounts.get(first.key)
+      return before !== undefined && after !== undefined && before.balance !== after.balance
+    })
+    const key = changes[0]?.key ?? ''
+    const lost = all.slice(0, tried).findLast((other) => isOf(other, key))?.number ?? 0
+    const history = historyOf(numbers.slice(0, lost))
+    history.add({ kind: 'intent', number: lost })
+    history.add({ kind: 'unknown', number: lost, code: 'JOURNAL_FAILED' })
+    history.add({ kind: 'intent', number: tried })
+    history.add({ kind: 'acknowledged', number: tried, places: [] })
+    expect(judged(contentsOf(numbers.slice(0, lost)), history)).toEqual([])
+  })
+
   test('several processes, each with an open end', () => {
     const first = historyOf(numbers.slice(0, 200), 150)
     const second = historyOf(numbers.slice(200), 190)
