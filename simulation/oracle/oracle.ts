@@ -86,6 +86,7 @@ export class Oracle {
   readonly #gone = new Set<number>()
   /** Those of them of whose commit the engine had not told by then: reads may be with or without them until it does. */
   readonly #goneEarly = new Set<number>()
+  /** Dead letters that are decided again: a retry of one may have been on its way. */
   readonly #withdrawn = new Set<string>()
   /**
    * Dead letters that the database has forgotten of: a read may be with or without them until they are withdrawn, or where

@@ -177,9 +177,7 @@ export class DeadLetters {
   /** The journal begins at `oldest` now: nothing before it can be decided again. */
   forgetDiscarded(oldest: Position): void {
     for (const [position, id] of this.#discarded) {
-      if (position >= oldest) continue
-      this.#discarded.delete(position)
-      this.#discardedBytes -= discardBytes(id)
+      if (position < oldest) this.#undiscard(id)
     }
   }
 
@@ -286,6 +284,10 @@ export class DeadLetters {
     this.#discardedBytes += discardBytes(id)
   }
 
+  #undiscard(id: string): void {
+    if (this.#discarded.delete(letterPosition(id))) this.#discardedBytes -= discardBytes(id)
+  }
+
   /** Failing leaves everything as it was, only longer: what was asked for is durable already. */
   async #compact(log: LineLog): Promise<void> {
     const settledBytes = log.bytes - this.#index.bytes - this.#discardedBytes
@@ -352,6 +354,8 @@ export class DeadLetters {
       for (const slot of this.#index.known(record.superseded)) this.#index.supersede(slot)
     } else if (Array.isArray(record.letters) && record.letters.every(isDeadLetter)) {
       record.letters.forEach((letter, index) => {
+        // Version 0.1.0 decided again what had been discarded: it is a letter like any other since.
+        this.#undiscard(letter.id)
         if (this.#index.get(letter.id) === undefined)
           this.#index.insert(letter, encodeLetter(letter).bytes, line, index)
       })

@@ -134,6 +134,19 @@ test('what was discarded is known for as long as the journal has it, in a file w
   expect([...again.discardedBeyond(2, 0)]).toEqual([9])
 })
 
+test('a letter that an older version decided again after its discard is a letter, not discarded', async () => {
+  const disk = new FakeDisk()
+  const letters = await open(disk)
+  await letters.add([letterOf(1)])
+  await letters.settle(['0-1'], 'discarded')
+  // The older version forgot its discards.
+  letters.forgetDiscarded(Infinity)
+  await letters.add([letterOf(1)])
+  const again = await open(disk.restarted(false))
+  expect(await ids(again)).toEqual(['0-1'])
+  expect(again.isDiscarded('0-1')).toBe(false)
+})
+
 test('letters beyond the store’s checkpoints are withdrawn, lane by lane', async () => {
   const disk = new FakeDisk()
   const letters = await open(disk)

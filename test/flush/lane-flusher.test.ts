@@ -138,6 +138,21 @@ function intercept(
   }
 }
 
+/** Writes with this key are refused until the refusal ends. */
+function refuse(store: MemoryStore, key: string): { readonly end: () => void } {
+  let refusing = true
+  intercept(store, {
+    write: (tables) => {
+      if (refusing && keysOf(tables).includes(key)) throw refused()
+    },
+  })
+  return {
+    end: () => {
+      refusing = false
+    },
+  }
+}
+
 function keysOf(tables: readonly TableMutations[]): string[] {
   return tables.flatMap(({ rows }) => rows.map(({ key }) => key))
 }
@@ -299,21 +314,16 @@ describe('a store that stands elsewhere', () => {
     await expect(waiting).resolves.toBeUndefined()
   })
 
-  test('does not decide again what was discarded, after a restart neither', async () => {
+  test('does not decide again what was discarded', async () => {
     const { clock, store, write, letters, rows, deadLetters, flusher, journal } = await started()
-    let refusing = true
-    intercept(store, {
-      write: (tables) => {
-        if (refusing && keysOf(tables).includes('n')) throw refused()
-      },
-    })
+    const refusal = refuse(store, 'n')
     const restore = store.database.backup()
     write(['n', increment(5)])
     await clock.advance(1_000)
     const [letter] = await letters()
     await deadLetters.settle([letter?.id ?? ''], 'discarded')
     restore()
-    refusing = false
+    refusal.end()
     write(['a', set('a')])
     for (let at = 0; at < 4; at++) await clock.advance(500)
     expect(rows()).toEqual(['a'])
@@ -329,18 +339,13 @@ describe('a store that stands elsewhere', () => {
 
   test('knows of a retry that is on its way when it finds out', async () => {
     const { clock, store, write, letters, journal, flusher } = await started()
-    let refusing = true
-    intercept(store, {
-      write: (tables) => {
-        if (refusing && keysOf(tables).includes('n')) throw refused()
-      },
-    })
+    const refusal = refuse(store, 'n')
     const restore = store.database.backup()
     write(['n', increment(5)])
     await clock.advance(1_000)
     const [letter] = await letters()
     restore()
-    refusing = false
+    refusal.end()
     // In the journal's buffer, and durable only after the lane has been rebuilt.
     const retry = entryOf('n', increment(5), { retryOf: letter?.id ?? '' })
     const { promise: synced, resolve: sync } = Promise.withResolvers<void>()
@@ -360,18 +365,13 @@ describe('a store that stands elsewhere', () => {
 
   test('applies nothing before the dead letters that it undoes are withdrawn', async () => {
     const { clock, store, files, write, letters, rows } = await started()
-    let refusing = true
-    intercept(store, {
-      write: (tables) => {
-        if (refusing && keysOf(tables).includes('n')) throw refused()
-      },
-    })
+    const refusal = refuse(store, 'n')
     const restore = store.database.backup()
     write(['n', increment(5)])
     await clock.advance(1_000)
     expect(await letters()).toMatchObject([{ key: 'n' }])
     restore()
-    refusing = false
+    refusal.end()
     let failures = 0
     files.plan = ({ kind }) => (kind === 'write' && failures++ < 3 ? { code: 'ENOSPC' } : undefined)
     write(['a', set('a')])
