@@ -461,11 +461,8 @@ export class Oracle {
   snapshot(): () => void {
     const rows = new Map(this.#model.rows)
     const checkpoints = [...this.#model.checkpoints]
-    const maxEpoch = this.#maxEpoch
     return () => {
       this.#goneBack++
-      // A database that goes back forgets who took over, too.
-      this.#maxEpoch = maxEpoch
       // It has forgotten who claimed it since. No stale process is alive in such a world.
       this.#maxEpoch = 0
       this.#model.rows.clear()
