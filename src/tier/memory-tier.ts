@@ -11,6 +11,7 @@
  */
 
 import type { Fields, Position } from '../mutation/mutation.ts'
+import { KeyIndex } from './key-index.ts'
 import type { Tier, TierEntry } from './tier.ts'
 
 /** The entry and its place in one object: a write of a cached key allocates nothing here. */
@@ -43,7 +44,7 @@ class Node implements TierEntry {
 
 export class MemoryTier implements Tier {
   readonly #maxBytes: number
-  readonly #nodes = new Map<string, Node>()
+  readonly #nodes = new KeyIndex<Node>()
   #newest: Node | undefined
   #oldest: Node | undefined
   #hand: Node | undefined
@@ -66,6 +67,10 @@ export class MemoryTier implements Tier {
     if (node === undefined) return undefined
     node.visited = true
     return node
+  }
+
+  peekAll(keys: readonly string[], found: (TierEntry | undefined)[]): void {
+    this.#nodes.findAll(keys, found as (Node | undefined)[])
   }
 
   put(
@@ -113,8 +118,8 @@ export class MemoryTier implements Tier {
   }
 
   /** In the order of their coming. What changes during the walk may or may not be in it. */
-  keys(): IterableIterator<string> {
-    return this.#nodes.keys()
+  *keys(): IterableIterator<string> {
+    for (let node = this.#oldest; node !== undefined; node = node.newer) yield node.key
   }
 
   /** Ends: each step clears a bit or evicts, and one round clears them all. */
@@ -133,7 +138,7 @@ export class MemoryTier implements Tier {
     if (this.#newest === undefined) this.#oldest = node
     else this.#newest.newer = node
     this.#newest = node
-    this.#nodes.set(key, node)
+    this.#nodes.add(node)
     return node
   }
 
@@ -143,7 +148,7 @@ export class MemoryTier implements Tier {
     else node.newer.older = node.older
     if (node.older === undefined) this.#oldest = node.newer
     else node.older.newer = node.newer
-    this.#nodes.delete(node.key)
+    this.#nodes.remove(node.key)
     this.#bytes -= node.bytes
   }
 }

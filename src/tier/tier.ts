@@ -20,6 +20,11 @@ export interface TierEntry {
 
 export interface Tier {
   get(key: string): TierEntry | undefined
+  /**
+   * Puts what there is of these keys into `found`, in their order, without counting it as a use. It may be wrong about
+   * some: it brings near what will be asked for next, and is no answer.
+   */
+  peekAll(keys: readonly string[], found: (TierEntry | undefined)[]): void
   /** Does nothing where an entry with a newer position is there. The fields are those of `TierEntry`. */
   put(
     key: string,

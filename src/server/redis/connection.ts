@@ -16,6 +16,7 @@
 import type { Socket } from 'node:net'
 import type { Acknowledgement, Place, Turn } from '../../book/turn.ts'
 import { keyRange, type Call, type Command } from './command.ts'
+import { maxNear, type Near } from './near.ts'
 import { errorLine, ForeignProtocol, RedisError, wrongArity } from './redis-error.ts'
 import { failure, queued } from './reply.ts'
 import { ReplyQueue } from './reply-queue.ts'
@@ -72,8 +73,12 @@ export class Connection {
   #reply = ''
   /** Of the command that runs. */
   #stats: CommandStats | undefined
-  /** Read ahead of a stalled command. */
+  /** Of the last command: most are like the one before. */
+  #lastCommand: Command | undefined
+  #lastStats: CommandStats | undefined
+  /** Read; those from `#next` on have not run yet. */
   #ahead: Request[] = []
+  #next = 0
   #broken: ProtocolError | undefined
   #stalled = false
   #running = false
@@ -214,16 +219,21 @@ export class Connection {
   #runSome(): boolean {
     while (!this.session.closing) {
       if (this.#isWaiting()) return true
-      const request = this.#ahead.length > 0 ? this.#ahead.shift() : undefined
+      const request = this.#nextRequest()
       if (request !== undefined) this.#execute(request.args, request.plain)
       else if (this.#broken !== undefined) throw this.#broken
-      else {
-        const args = this.#parser.next()
-        if (args === undefined) return false
-        this.#execute(args, this.#parser.plain)
-      }
+      else return false
     }
     return false
+  }
+
+  #nextRequest(): Request | undefined {
+    if (this.#next === this.#ahead.length) {
+      this.readTogether(this.#server.near)
+      this.#server.near.bring()
+      if (this.#ahead.length === 0) return undefined
+    }
+    return this.#ahead[this.#next++]
   }
 
   /** Answers, queues for EXEC, or stalls. */
@@ -240,12 +250,21 @@ export class Connection {
       return
     }
     session.lastCommand = command.name
-    this.#stats = this.#server.statsOf(command)
-    this.#stats.calls++
+    const stats = this.#statsOf(command)
+    stats.calls++
+    this.#stats = stats
     if (session.transaction !== undefined && !command.flags.includes('no_multi')) {
       this.#queue({ command, args, plain })
     } else if (command.name === 'exec') this.#exec()
     else this.#perform(command, args, plain)
+  }
+
+  #statsOf(command: Command): CommandStats {
+    if (command !== this.#lastCommand || this.#lastStats === undefined) {
+      this.#lastCommand = command
+      this.#lastStats = this.#server.statsOf(command)
+    }
+    return this.#lastStats
   }
 
   /** The command, or what Redis says where it may not be called. */
@@ -454,7 +473,7 @@ export class Connection {
 
   #stallFor(waiting: Promise<string | Answered>): void {
     this.#stalled = true
-    this.#readAhead()
+    this.#loadAhead()
     waiting
       .then(
         (answered) => {
@@ -470,11 +489,15 @@ export class Connection {
       })
   }
 
-  /** Loads what the commands behind the stalled one will need: together, instead of one after the other. */
-  #readAhead(): void {
-    const { turn } = this.#server
+  /** Up to so many requests wait in `#ahead` then, as far as they have arrived. */
+  #readAhead(most: number): void {
+    if (this.#broken !== undefined) return
+    if (this.#next > 0) {
+      this.#ahead = this.#ahead.slice(this.#next)
+      this.#next = 0
+    }
     try {
-      while (this.#ahead.length < maxAhead) {
+      while (this.#ahead.length < most) {
         const args = this.#parser.next()
         if (args === undefined) break
         this.#ahead.push({ args, plain: this.#parser.plain })
@@ -483,6 +506,25 @@ export class Connection {
       if (!(error instanceof ProtocolError)) throw error
       this.#broken = error
     }
+  }
+
+  /** Reads some requests, and tells `near` what they will look at. */
+  readTogether(near: Near): void {
+    if (this.#isWaiting()) return
+    const { session } = this
+    const before = this.#ahead.length
+    // Each of a stranger's requests on its own: the limits of the next one may be others.
+    this.#readAhead(session.authenticated ? maxNear : 1)
+    const keyspace = this.#server.databases.plainKeyspace(session.database)
+    if (keyspace === undefined) return
+    for (let at = before; at < this.#ahead.length; at++)
+      near.add(keyspace, (this.#ahead[at] as Request).args)
+  }
+
+  /** Loads what the commands behind the stalled one will need: together, instead of one after the other. */
+  #loadAhead(): void {
+    const { turn } = this.#server
+    this.#readAhead(maxAhead)
     if (!this.session.authenticated) return
     for (const { args, plain } of this.#ahead) {
       try {

@@ -5,6 +5,7 @@
 
 import type { Daybook } from '../../book/daybook.ts'
 import type { Cache } from '../../book/cache.ts'
+import type { Keyspace } from '../../book/keyspace.ts'
 import type { CacheOptions } from '../../book/options.ts'
 import type { Turn } from '../../book/turn.ts'
 import { maxKeyBytes } from '../../store/key.ts'
@@ -107,6 +108,11 @@ export class Databases {
     const key = keyTextOf(name, plain)
     if (key.length * 3 > maxKeyBytes) checkLength(key)
     return { space, keyspace: space.keyspace, key, name, blind: blind === true }
+  }
+
+  /** Of the plain keys of a database. */
+  plainKeyspace(index: number): Keyspace | undefined {
+    return this.#plain[index]?.space.keyspace
   }
 
   /** Of one database: the plain keys, and the mapped ones of database 0. */

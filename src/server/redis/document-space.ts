@@ -20,7 +20,8 @@ import { decimalOf, integerOf, maxInteger, minInteger, sumOfDecimals } from './n
 import { overflow, RedisError, wrongType } from './redis-error.ts'
 import type { Space, Target, ValueType } from './space.ts'
 
-const scalar = ''
+/** The field of a document that is a string. */
+export const scalar = ''
 const string = '$string'
 const deadline = '$expiresAtMs'
 const type = '$type'

@@ -11,6 +11,7 @@ import { allCommands } from './commands/all-commands.ts'
 import type { Connection } from './connection.ts'
 import { databaseCount, type Databases } from './databases.ts'
 import { KeyWalks } from './key-walk.ts'
+import { maxNear, Near } from './near.ts'
 import type { LiveRedisOptions, RedisOptions } from './options.ts'
 import { ForeignProtocol, RedisError } from './redis-error.ts'
 import type { ParserLimits } from './request-parser.ts'
@@ -39,6 +40,8 @@ const maxDueBytes = 64 * 1024
 /** Of one connection: a pipeline like that is worth a sync of its own. */
 const maxDueChunkBytes = 8 * 1024
 
+const noCalls: CommandStats = { calls: 0, rejected: 0, failed: 0 }
+
 function noStats(): ServerStats {
   return {
     connections: 0,
@@ -62,6 +65,7 @@ export class Server {
   readonly keys: KeyWalks
   readonly channels = new Channels()
   readonly arrivals = new Arrivals()
+  readonly near = new Near()
   readonly clock: Clock
   readonly random: Random
   readonly startedAt: number
@@ -114,10 +118,11 @@ export class Server {
     return [...this.#calls].map(([command, stats]) => [command.name, stats])
   }
 
+  /** The same object for as long as the server runs. */
   statsOf(command: Command): CommandStats {
     let stats = this.#calls.get(command)
     if (stats === undefined) {
-      stats = { calls: 0, rejected: 0, failed: 0 }
+      stats = { ...noCalls }
       this.#calls.set(command, stats)
     }
     return stats
@@ -125,7 +130,7 @@ export class Server {
 
   resetStats(): void {
     this.stats = noStats()
-    this.#calls.clear()
+    for (const stats of this.#calls.values()) Object.assign(stats, noCalls)
     this.#sweptCommands = 0
   }
 
@@ -179,7 +184,14 @@ export class Server {
     const due = this.#due
     this.#due = []
     this.#dueBytes = 0
-    for (const connection of due) connection.runDue()
+    // In groups: what is brought near must still be there when it is needed.
+    let next = 0
+    for (const [at, connection] of due.entries()) {
+      connection.readTogether(this.near)
+      if (this.near.keys < maxNear && at < due.length - 1) continue
+      this.near.bring()
+      while (next <= at) due[next++]?.runDue()
+    }
   }
 
   nextId(): number {

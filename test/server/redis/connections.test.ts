@@ -47,6 +47,39 @@ describe('a pipeline', () => {
     expect(book.stats().cache.loads - before).toBeLessThan(20)
   })
 
+  test('may change the database on its way', async () => {
+    const { client } = await served()
+    const redis = await client()
+    const calls = [
+      ...[
+        ['SET', 'k', 'in 0'],
+        ['GET', 'k'],
+        ['SELECT', '1'],
+        ['GET', 'k'],
+        ['SET', 'k', 'in 1'],
+      ],
+      ...[
+        ['GET', 'k'],
+        ['SELECT', '0'],
+        ['GET', 'k'],
+        ['DEL', 'k'],
+        ['GET', 'k'],
+      ],
+    ]
+    redis.write(calls.map(requestOf).join(''))
+    const replies: unknown[] = []
+    while (replies.length < calls.length) replies.push(await redis.reply())
+    expect(replies).toEqual(['OK', 'in 0', 'OK', null, 'OK', 'in 1', 'OK', 'in 0', 1, null])
+  })
+
+  test('that begins with AUTH has the limits of those who are known behind it', async () => {
+    const { client } = await served({ redis: { password: 'secret' } })
+    const redis = await client()
+    const many = Array.from({ length: 30 }, (_, n) => `member-${n}`)
+    redis.write(requestOf(['AUTH', 'secret']) + requestOf(['SADD', 's', ...many]))
+    expect([await redis.reply(), await redis.reply()]).toEqual(['OK', 30])
+  })
+
   test('shares group commits', async () => {
     const { book, client } = await served()
     const redis = await client()

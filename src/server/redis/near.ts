@@ -1,0 +1,71 @@
+/**
+ * What requests will probably look at, brought into the processor's cache before the first of them runs.
+ *
+ * Values lie all over memory, and each lookup is a chain of loads that wait for it. A pipeline, and what several connections
+ * have sent, tells many keys at once: their chains are walked side by side here, and run into the cache one after the other
+ * then. Nothing depends on it. It is about the plain keys: a command's first argument is taken for one.
+ */
+
+import type { Keyspace } from '../../book/keyspace.ts'
+import type { TierEntry } from '../../tier/tier.ts'
+import { scalar } from './document-space.ts'
+
+/** Enough of them to be worth it, and so few that what they need stays in the cache. */
+export const maxNear = 64
+/** Of a text; what is longer the processor fetches ahead by itself. */
+const maxUnits = 256
+const lineUnits = 64
+
+export class Near {
+  #keyspace: Keyspace | undefined
+  readonly #keys: string[] = []
+  #looksAtValues = false
+  readonly #found: (TierEntry | undefined)[] = []
+  readonly #texts: unknown[] = []
+  /** Read by nobody, so that what is read for it is not optimised away. */
+  #sum = 0
+
+  get keys(): number {
+    return this.#keys.length
+  }
+
+  /** `keyspace` is of the plain keys of the connection's database. */
+  add(keyspace: Keyspace, args: readonly string[]): void {
+    const key = args[1]
+    if (key === undefined) return
+    if (keyspace !== this.#keyspace || this.#keys.length >= maxNear) this.bring()
+    this.#keyspace = keyspace
+    this.#keys.push(key)
+    // Most commands with one argument are reads.
+    this.#looksAtValues ||= args.length === 2
+  }
+
+  /** Returns something that means nothing. */
+  bring(): number {
+    const keys = this.#keys
+    if (keys.length > 1) {
+      this.#keyspace?.tier.peekAll(keys, this.#found)
+      if (this.#looksAtValues) this.#sum += this.#bringTexts(keys.length)
+    }
+    keys.length = 0
+    this.#looksAtValues = false
+    return this.#sum
+  }
+
+  #bringTexts(count: number): number {
+    for (let at = 0; at < count; at++) {
+      this.#texts[at] = this.#found[at]?.value?.[scalar]
+      // Nothing is kept alive for the next time.
+      this.#found[at] = undefined
+    }
+    let sum = 0
+    for (let at = 0; at < count; at++) {
+      const text = this.#texts[at]
+      this.#texts[at] = undefined
+      if (typeof text !== 'string') continue
+      const end = Math.min(text.length, maxUnits)
+      for (let unit = 0; unit < end; unit += lineUnits) sum += text.charCodeAt(unit)
+    }
+    return sum
+  }
+}

@@ -1,0 +1,101 @@
+import { describe, expect, test } from 'vitest'
+
+import { keyHash } from '../../src/tier/key-hash.ts'
+import { KeyIndex } from '../../src/tier/key-index.ts'
+import { seededRandom } from '../../src/demo/seeded-random.ts'
+
+interface Item {
+  readonly key: string
+  readonly serial: number
+}
+
+const hashes: Readonly<Record<string, (key: string) => number>> = {
+  'the hash of keys': keyHash,
+  'a hash that is the same for all keys': () => 7,
+  'a hash of two values at the end of the table': (key) => 0xffff_fffe + (key.length % 2),
+}
+
+describe.each(Object.entries(hashes))('with %s', (_, hashOf) => {
+  test('it knows what a Map knows, whatever is added and removed', () => {
+    const random = seededRandom(20261126)
+    const below = (bound: number): number => Math.floor(random() * bound)
+    const index = new KeyIndex<Item>(hashOf)
+    const model = new Map<string, Item>()
+    for (let serial = 0; serial < 6000; serial++) {
+      const key = `k${'x'.repeat(below(4))}${below(400)}`
+      if (model.has(key) && below(2) === 0) {
+        index.remove(key)
+        model.delete(key)
+      } else if (!model.has(key)) {
+        const item = { key, serial }
+        index.add(item)
+        model.set(key, item)
+      }
+      expect(index.get(key)).toBe(model.get(key))
+      expect(index.size).toBe(model.size)
+      if (serial % 500 === 0) {
+        for (const [known, item] of model) expect(index.get(known)).toBe(item)
+      }
+    }
+    for (const key of model.keys()) index.remove(key)
+    expect(index.size).toBe(0)
+  })
+
+  test('removing what is not there changes nothing', () => {
+    const index = new KeyIndex<Item>(hashOf)
+    index.remove('a')
+    index.add({ key: 'a', serial: 1 })
+    index.remove('b')
+    expect(index.size).toBe(1)
+    expect(index.get('a')?.serial).toBe(1)
+    expect(index.get('b')).toBeUndefined()
+  })
+})
+
+test('it grows, and what was cleared is gone', () => {
+  const index = new KeyIndex<Item>()
+  for (let serial = 0; serial < 10_000; serial++) index.add({ key: `key:${serial}`, serial })
+  for (let serial = 0; serial < 10_000; serial++) {
+    expect(index.get(`key:${serial}`)?.serial).toBe(serial)
+  }
+  index.clear()
+  expect(index.size).toBe(0)
+  expect(index.get('key:1')).toBeUndefined()
+  index.add({ key: 'key:1', serial: 2 })
+  expect(index.get('key:1')?.serial).toBe(2)
+})
+
+test('many keys are found at once, in their order', () => {
+  const index = new KeyIndex<Item>()
+  for (let serial = 0; serial < 1000; serial++) index.add({ key: `key:${serial}`, serial })
+  const found: (Item | undefined)[] = []
+  index.findAll(['key:7', 'nobody', 'key:999', 'key:7'], found)
+  expect(found.map((item) => item?.serial)).toEqual([7, undefined, 999, 7])
+  index.findAll(['nobody else'], found)
+  expect(found[0]).toBeUndefined()
+})
+
+test('the hash tells keys apart by every unit, its place, and the length', () => {
+  const keys = [
+    ...['', 'a', 'b', 'aa', 'ab', 'ba', '\0', '\0\0', 'á', '\u0161', '\u0061', '\u6101'],
+    // Beyond one block: equal blocks in another order.
+    ...[`${'a'.repeat(16)}${'b'.repeat(16)}`, `${'b'.repeat(16)}${'a'.repeat(16)}`],
+    ...['a'.repeat(16), 'a'.repeat(17), 'a'.repeat(32), 'a'.repeat(33)],
+  ]
+  expect(new Set(keys.map(keyHash)).size).toBe(new Set(keys).size)
+  for (const key of keys) {
+    expect(keyHash(key)).toBe(keyHash(`${key} `.slice(0, -1)))
+    expect(Number.isInteger(keyHash(key)) && keyHash(key) >= 0 && keyHash(key) < 2 ** 32).toBe(true)
+  }
+})
+
+test('the hash spreads keys that are alike over the low bits, which choose the slot', () => {
+  const buckets = new Uint32Array(1024)
+  for (let serial = 0; serial < 102_400; serial++) {
+    const bucket = keyHash(`key:${String(serial).padStart(12, '0')}`) % 1024
+    buckets[bucket] = (buckets[bucket] as number) + 1
+  }
+  // 100 in each, on average; the spread of a random hash is 10.
+  expect(Math.max(...buckets)).toBeLessThan(180)
+  expect(Math.min(...buckets)).toBeGreaterThan(40)
+})
