@@ -523,9 +523,10 @@ export class Connection {
 
   /** Loads what the commands behind the stalled one will need: together, instead of one after the other. */
   #loadAhead(): void {
+    // Behind AUTH other limits are in force.
+    if (!this.session.authenticated) return
     const { turn } = this.#server
     this.#readAhead(maxAhead)
-    if (!this.session.authenticated) return
     for (const { args, plain } of this.#ahead) {
       try {
         const command = this.#server.commandOf(args)
