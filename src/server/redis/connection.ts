@@ -512,19 +512,20 @@ export class Connection {
   readTogether(near: Near): void {
     if (this.#isWaiting()) return
     const { session } = this
-    const before = this.#ahead.length
+    const known = this.#ahead.length - this.#next
     // Each of a stranger's requests on its own: the limits of the next one may be others.
-    this.#readAhead(session.authenticated ? maxNear : 1)
+    this.#readAhead(this.#parser.authenticated ? maxNear : 1)
     const keyspace = this.#server.databases.plainKeyspace(session.database)
     if (keyspace === undefined) return
-    for (let at = before; at < this.#ahead.length; at++)
+    for (let at = known; at < this.#ahead.length; at++) {
       near.add(keyspace, (this.#ahead[at] as Request).args)
+    }
   }
 
   /** Loads what the commands behind the stalled one will need: together, instead of one after the other. */
   #loadAhead(): void {
-    // Behind AUTH other limits are in force.
-    if (!this.session.authenticated) return
+    // Behind AUTH, other limits will be in force.
+    if (!this.#parser.authenticated) return
     const { turn } = this.#server
     this.#readAhead(maxAhead)
     for (const { args, plain } of this.#ahead) {
