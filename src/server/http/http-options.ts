@@ -29,6 +29,8 @@ export interface HttpLimits {
   readonly requestTimeoutMs?: number | undefined
   /** Until a session of a browser ends, counted from its last request. Default 12 hours. */
   readonly sessionMs?: number | undefined
+  /** Wrong tokens from one address within a minute; then tokens from there are refused for a minute. Default 10. */
+  readonly wrongTokens?: number | undefined
 }
 
 const hourMs = 3_600_000
@@ -84,6 +86,7 @@ export const httpLimitsTable = {
     unit: 'ms',
     doc: 'Of a session without requests.',
   },
+  wrongTokens: { type: 'number', default: 10, min: 1, max: 1_000_000, doc: 'From one address.' },
 } as const satisfies OptionTable
 
 const minTokenLength = 16

@@ -30,7 +30,8 @@ import { readBody, readParameters } from './parameters.ts'
 import { refusalOf, RequestError } from './request-error.ts'
 import { findRoute, type Call, type Reply, type Server } from './route.ts'
 import { routes } from './routes.ts'
-import { Sessions } from './sessions.ts'
+import { addressOf, Sessions } from './sessions.ts'
+import { TokenAttempts } from './token-attempts.ts'
 
 export interface HttpParts {
   readonly clock: Clock
@@ -101,8 +102,9 @@ export async function startHttp(
   }
   const address = node.address()
   const port = typeof address === 'object' && address !== null ? address.port : options.port
-  const { sessionMs } = options.limits
-  const sessions = new Sessions({ token: options.token, clock, random, sessionMs, port })
+  const { sessionMs, wrongTokens } = options.limits
+  const attempts = new TokenAttempts(wrongTokens, clock, logger)
+  const sessions = new Sessions({ token: options.token, attempts, clock, random, sessionMs, port })
   const live = new LiveFigures(book, clock, options.readyLagMs)
   const server: Server = {
     book,
@@ -202,6 +204,9 @@ async function answer(
     if (error instanceof RequestError && error.code === 'METHOD_NOT_ALLOWED') {
       response.setHeader('Allow', (error.details?.allow as string[]).join(', '))
     }
+    if (error instanceof RequestError && error.code === 'TOO_MANY_ATTEMPTS') {
+      response.setHeader('Retry-After', String(error.details?.retryAfterSeconds))
+    }
     if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer realm="daybook"')
     // What is left of the body is not read.
     if (!request.complete) response.setHeader('Connection', 'close')
@@ -224,7 +229,8 @@ async function replyTo(
     throw new RequestError('METHOD_NOT_ALLOWED', 'This path takes GET.', { allow: ['GET'] })
   }
   const { route, path } = findRoute(routes, request.method ?? 'GET', pathname)
-  const identity = server.sessions.identify(request)
+  // An open route asks nobody, so no token can be tried on it either.
+  const identity = route.open === true ? undefined : server.sessions.identify(request)
   checkOrigin(request, identity?.session !== undefined)
   if (identity === undefined && route.open !== true) {
     throw new RequestError('UNAUTHORIZED', 'This needs the token that the server was started with.')
@@ -232,7 +238,7 @@ async function replyTo(
   const parameters = readParameters(route.parameters ?? [], path, searchParams)
   const changes = route.method !== 'GET'
   const body = changes ? await readBody(request, route.body, server.options.limits.bodyBytes) : {}
-  const address = request.socket.remoteAddress ?? ''
+  const address = addressOf(request)
   const call: Call = { server, parameters, body, session: identity?.session, address, signal }
   if (route.audit === undefined) return route.handle(call)
   const by = identity?.session === undefined ? 'token' : 'session'

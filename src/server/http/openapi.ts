@@ -6,7 +6,8 @@ import type { Parameter, Route } from './route.ts'
 const about = `Administration of a running daybook: what is pending, how old it is, what was refused and why.
 
 **Access.** \`Authorization: Bearer <token>\`, or for browsers a cookie from \`POST /api/session\`. What changes something is
-noted in the audit log.
+noted in the audit log. Where too many wrong tokens came from an address, every token from there is refused for a minute, with
+429, \`TOO_MANY_ATTEMPTS\` and a \`Retry-After\` header; cookies work on.
 
 **Values.** What JSON cannot say travels under a tag: \`{"$bigint":"123"}\`, \`{"$bytes":"<base64>"}\`, \`{"$number":"NaN"}\`. A name of
 the value's own that starts with \`$\` has one more.

@@ -13,6 +13,7 @@ export const requestErrorCodes = {
   CONFIRMATION_NEEDED: 409,
   BODY_TOO_LARGE: 413,
   UNSUPPORTED_MEDIA_TYPE: 415,
+  TOO_MANY_ATTEMPTS: 429,
   TOO_MANY_CLIENTS: 503,
 } as const
 

@@ -15,7 +15,7 @@ export const sessionRoutes: readonly Route[] = [
     result: { description: 'Signed in; the cookie is set.' },
     handle: async ({ server: { sessions, audit }, body, address }) => {
       // Noted only when it is right: who does not know the token must not fill the audit log.
-      if (!sessions.isToken(String(body.token))) {
+      if (!sessions.isToken(String(body.token), address)) {
         throw new RequestError('UNAUTHORIZED', 'This is not the token.')
       }
       const entry = { action: 'POST /api/session', by: 'token', address, details: {} } as const

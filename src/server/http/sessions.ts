@@ -2,13 +2,14 @@
  * Who may use the server: those who know the token, and the browsers that have shown it once.
  *
  * A browser gets a cookie with a random id in place of the token, which it would otherwise have to keep where scripts can
- * read it. Only hashes are kept and compared, and those in constant time.
+ * read it. Only hashes are kept and compared, and those in constant time. Wrong tokens are counted by where they come from.
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../../base/clock.ts'
 import type { Random } from '../../base/random.ts'
+import type { TokenAttempts } from './token-attempts.ts'
 
 /** Beyond this the session that was used least lately ends. */
 const maxSessions = 100
@@ -21,6 +22,7 @@ export interface Identity {
 export class Sessions {
   readonly token: string
   readonly #tokenHash: Buffer
+  readonly #attempts: TokenAttempts
   readonly #clock: Clock
   readonly #random: Random
   readonly #sessionMs: number
@@ -30,6 +32,7 @@ export class Sessions {
 
   constructor(parts: {
     readonly token: string | undefined
+    readonly attempts: TokenAttempts
     readonly clock: Clock
     readonly random: Random
     readonly sessionMs: number
@@ -38,6 +41,7 @@ export class Sessions {
   }) {
     this.token = parts.token ?? secret(parts.random)
     this.#tokenHash = hashOf(this.token)
+    this.#attempts = parts.attempts
     this.#clock = parts.clock
     this.#random = parts.random
     this.#sessionMs = parts.sessionMs
@@ -48,16 +52,21 @@ export class Sessions {
     return this.#ends.size
   }
 
-  isToken(given: string): boolean {
-    return timingSafeEqual(hashOf(given), this.#tokenHash)
+  /** Throws TOO_MANY_ATTEMPTS where that address is held off. */
+  isToken(given: string, address: string): boolean {
+    this.#attempts.check(address)
+    if (timingSafeEqual(hashOf(given), this.#tokenHash)) return true
+    this.#attempts.failed(address)
+    return false
   }
 
-  /** undefined: nobody we know. */
+  /** undefined: nobody we know. Throws TOO_MANY_ATTEMPTS where it has a token and its address is held off. */
   identify(request: IncomingMessage): Identity | undefined {
     const bearer = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
     // A wrong token is wrong, whatever cookie comes along.
     if (request.headers.authorization !== undefined) {
-      return bearer !== undefined && this.isToken(bearer) ? { session: undefined } : undefined
+      const isKnown = bearer !== undefined && this.isToken(bearer, addressOf(request))
+      return isKnown ? { session: undefined } : undefined
     }
     const id = cookieOf(request.headers.cookie, this.#cookieName)
     return id !== undefined && this.#use(id) ? { session: id } : undefined
@@ -96,6 +105,11 @@ export class Sessions {
   #cookie(value: string, maxAgeSeconds: number): string {
     return `${this.#cookieName}=${value}; Path=/; HttpOnly; SameSite=Strict; Max-Age=${maxAgeSeconds}`
   }
+}
+
+/** Where a request came from. */
+export function addressOf(request: IncomingMessage): string {
+  return request.socket.remoteAddress ?? ''
 }
 
 /** 244 random bits. */
