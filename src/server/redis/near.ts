@@ -22,7 +22,6 @@ export class Near {
   #looksAtValues = false
   readonly #found: (TierEntry | undefined)[] = []
   readonly #texts: unknown[] = []
-  /** Read by nobody, so that what is read for it is not optimised away. */
   #sum = 0
 
   get keys(): number {
@@ -40,12 +39,15 @@ export class Near {
     this.#looksAtValues ||= args.length === 2
   }
 
-  /** Returns something that means nothing. */
+  /** The sum means nothing: it is there so that what it is made of is not optimised away. */
   bring(): number {
     const keys = this.#keys
-    if (keys.length > 1) {
-      this.#keyspace?.tier.peekAll(keys, this.#found)
-      if (this.#looksAtValues) this.#sum += this.#bringTexts(keys.length)
+    if (keys.length > 1 && this.#keyspace !== undefined) {
+      this.#keyspace.tier.peekAll(keys, this.#found)
+      if (this.#looksAtValues) this.#sum = (this.#sum + this.#bringTexts(keys.length)) % 65_536
+      // Nothing is kept alive for the next time.
+      this.#found.fill(undefined)
+      this.#texts.fill(undefined)
     }
     keys.length = 0
     this.#looksAtValues = false
@@ -53,15 +55,10 @@ export class Near {
   }
 
   #bringTexts(count: number): number {
-    for (let at = 0; at < count; at++) {
-      this.#texts[at] = this.#found[at]?.value?.[scalar]
-      // Nothing is kept alive for the next time.
-      this.#found[at] = undefined
-    }
+    for (let at = 0; at < count; at++) this.#texts[at] = this.#found[at]?.value?.[scalar]
     let sum = 0
     for (let at = 0; at < count; at++) {
       const text = this.#texts[at]
-      this.#texts[at] = undefined
       if (typeof text !== 'string') continue
       const end = Math.min(text.length, maxUnits)
       for (let unit = 0; unit < end; unit += lineUnits) sum += text.charCodeAt(unit)

@@ -1,0 +1,76 @@
+/** What is brought near is asked for together, and nothing of it is kept. */
+
+import { expect, test } from 'vitest'
+
+import type { Keyspace } from '../../../src/book/keyspace.ts'
+import { maxNear, Near } from '../../../src/server/redis/near.ts'
+import type { TierEntry } from '../../../src/tier/tier.ts'
+
+function keyspace(values: ReadonlyMap<string, Record<string, unknown>> = new Map()): {
+  readonly keyspace: Keyspace
+  readonly asked: string[][]
+  readonly found: (readonly unknown[])[]
+} {
+  const asked: string[][] = []
+  const found: (readonly unknown[])[] = []
+  const peekAll = (keys: readonly string[], into: (TierEntry | undefined)[]): void => {
+    asked.push([...keys])
+    found.push(into)
+    for (const [at, key] of keys.entries()) {
+      const value = values.get(key)
+      into[at] = value === undefined ? undefined : ({ value } as unknown as TierEntry)
+    }
+  }
+  return { keyspace: { tier: { peekAll } } as unknown as Keyspace, asked, found }
+}
+
+test('the keys of several requests are asked for in one go', () => {
+  const near = new Near()
+  const one = keyspace()
+  for (const args of [['GET', 'a'], ['PING'], ['SET', 'b', '1'], ['GET', 'c']]) {
+    near.add(one.keyspace, args)
+  }
+  expect(near.keys).toBe(3)
+  near.bring()
+  expect(one.asked).toEqual([['a', 'b', 'c']])
+  expect(near.keys).toBe(0)
+  near.bring()
+  expect(one.asked).toHaveLength(1)
+})
+
+test('one key alone is not worth a look', () => {
+  const near = new Near()
+  const one = keyspace()
+  near.add(one.keyspace, ['GET', 'a'])
+  near.bring()
+  expect(one.asked).toEqual([])
+  expect(near.keys).toBe(0)
+})
+
+test('another database is asked by itself, and no more at a time than stay in the cache', () => {
+  const near = new Near()
+  const [zero, one] = [keyspace(), keyspace()]
+  near.add(zero.keyspace, ['GET', 'a'])
+  near.add(zero.keyspace, ['GET', 'b'])
+  for (let at = 0; at <= maxNear; at++) near.add(one.keyspace, ['GET', `key-${at}`])
+  near.bring()
+  expect(zero.asked).toEqual([['a', 'b']])
+  expect(one.asked.map((keys) => keys.length)).toEqual([maxNear])
+})
+
+test('values are looked at where a request may read them, and nothing is kept alive', () => {
+  const near = new Near()
+  const values = new Map([
+    ['text', { '': 'x'.repeat(100) }],
+    ['long', { '': 'y'.repeat(10_000) }],
+    ['hash', { name: 'Ada' }],
+    ['number', { '': 7 }],
+  ])
+  const one = keyspace(values)
+  for (const key of [...values.keys(), 'nobody']) near.add(one.keyspace, ['SET', key, '1'])
+  expect(near.bring()).toBe(0)
+  for (const key of [...values.keys(), 'nobody']) near.add(one.keyspace, ['GET', key])
+  // The first unit of each 64, at most four of a text.
+  expect(near.bring()).toBe(2 * 'x'.charCodeAt(0) + 4 * 'y'.charCodeAt(0))
+  for (const found of one.found) expect(found.every((entry) => entry === undefined)).toBe(true)
+})
