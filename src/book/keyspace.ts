@@ -143,6 +143,13 @@ export class Keyspace implements FlushTable {
     return undefined
   }
 
+  /** What the tier has of these keys, in their order: a hint, see `Tier.peekAll`. */
+  peekAll(keys: readonly string[], values: (Fields | undefined)[]): void {
+    const found: (TierEntry | undefined)[] = []
+    this.#tier.peekAll(keys, found)
+    for (let at = 0; at < keys.length; at++) values[at] = found[at]?.value
+  }
+
   /**
    * Calls `use` with the exact current value: at once where it is known, and returns undefined then; else once it is
    * loaded.

@@ -515,10 +515,9 @@ export class Connection {
     const known = this.#ahead.length - this.#next
     // Each of a stranger's requests on its own: the limits of the next one may be others.
     this.#readAhead(this.#parser.authenticated ? maxNear : 1)
-    const keyspace = this.#server.databases.plainKeyspace(session.database)
-    if (keyspace === undefined) return
+    const { databases } = this.#server
     for (let at = known; at < this.#ahead.length; at++) {
-      near.add(keyspace, (this.#ahead[at] as Request).args)
+      databases.expect(near, session.database, (this.#ahead[at] as Request).args)
     }
   }
 

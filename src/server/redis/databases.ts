@@ -5,12 +5,12 @@
 
 import type { Daybook } from '../../book/daybook.ts'
 import type { Cache } from '../../book/cache.ts'
-import type { Keyspace } from '../../book/keyspace.ts'
 import type { CacheOptions } from '../../book/options.ts'
 import type { Turn } from '../../book/turn.ts'
 import { maxKeyBytes } from '../../store/key.ts'
 import { keyTextOf } from './binary-text.ts'
 import { DocumentSpace } from './document-space.ts'
+import type { Near } from './near.ts'
 import { RedisError } from './redis-error.ts'
 import type { Space, Target } from './space.ts'
 import { TableSpace, type RowExpiry } from './table-space.ts'
@@ -110,9 +110,24 @@ export class Databases {
     return { space, keyspace: space.keyspace, key, name, blind: blind === true }
   }
 
-  /** Of the plain keys of a database. */
-  plainKeyspace(index: number): Keyspace | undefined {
-    return this.#plain[index]?.space.keyspace
+  /**
+   * Tells `near` where a request will probably look: most commands have one key, their first argument, and read its value
+   * where there is no other.
+   */
+  expect(near: Near, index: number, args: readonly string[]): void {
+    const name = args[1]
+    if (name === undefined) return
+    const reads = args.length === 2
+    if (index === 0 && this.#mapped.size > 0) {
+      const colon = name.indexOf(':')
+      const part = colon > 0 ? this.#mapped.get(name.slice(0, colon)) : undefined
+      if (part !== undefined) {
+        near.add(part.space.keyspace, name.slice(colon + 1), reads)
+        return
+      }
+    }
+    const part = this.#plain[index]
+    if (part !== undefined) near.add(part.space.keyspace, name, reads)
   }
 
   /** Of one database: the plain keys, and the mapped ones of database 0. */

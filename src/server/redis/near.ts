@@ -3,11 +3,11 @@
  *
  * Values lie all over memory, and each lookup is a chain of loads that wait for it. A pipeline, and what several connections
  * have sent, tells many keys at once: their chains are walked side by side here, and run into the cache one after the other
- * then. Nothing depends on it. It is about the plain keys: a command's first argument is taken for one.
+ * then. Nothing depends on it.
  */
 
 import type { Keyspace } from '../../book/keyspace.ts'
-import type { TierEntry } from '../../tier/tier.ts'
+import type { Fields } from '../../mutation/mutation.ts'
 import { scalar } from './document-space.ts'
 
 /** Enough of them to be worth it, and so few that what they need stays in the cache. */
@@ -20,7 +20,7 @@ export class Near {
   #keyspace: Keyspace | undefined
   readonly #keys: string[] = []
   #looksAtValues = false
-  readonly #found: (TierEntry | undefined)[] = []
+  readonly #values: (Fields | undefined)[] = []
   readonly #texts: unknown[] = []
   #sum = 0
 
@@ -28,25 +28,22 @@ export class Near {
     return this.#keys.length
   }
 
-  /** `keyspace` is of the plain keys of the connection's database. */
-  add(keyspace: Keyspace, args: readonly string[]): void {
-    const key = args[1]
-    if (key === undefined) return
+  /** `looksAtValue`: the request probably reads it. */
+  add(keyspace: Keyspace, key: string, looksAtValue: boolean): void {
     if (keyspace !== this.#keyspace || this.#keys.length >= maxNear) this.bring()
     this.#keyspace = keyspace
     this.#keys.push(key)
-    // Most commands with one argument are reads.
-    this.#looksAtValues ||= args.length === 2
+    this.#looksAtValues ||= looksAtValue
   }
 
   /** The sum means nothing: it is there so that what it is made of is not optimised away. */
   bring(): number {
     const keys = this.#keys
     if (keys.length > 1 && this.#keyspace !== undefined) {
-      this.#keyspace.tier.peekAll(keys, this.#found)
+      this.#keyspace.peekAll(keys, this.#values)
       if (this.#looksAtValues) this.#sum = (this.#sum + this.#bringTexts(keys.length)) % 65_536
       // Nothing is kept alive for the next time.
-      this.#found.fill(undefined)
+      this.#values.fill(undefined)
       this.#texts.fill(undefined)
     }
     keys.length = 0
@@ -55,7 +52,7 @@ export class Near {
   }
 
   #bringTexts(count: number): number {
-    for (let at = 0; at < count; at++) this.#texts[at] = this.#found[at]?.value?.[scalar]
+    for (let at = 0; at < count; at++) this.#texts[at] = this.#values[at]?.[scalar]
     let sum = 0
     for (let at = 0; at < count; at++) {
       const text = this.#texts[at]

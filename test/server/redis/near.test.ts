@@ -4,32 +4,27 @@ import { expect, test } from 'vitest'
 
 import type { Keyspace } from '../../../src/book/keyspace.ts'
 import { maxNear, Near } from '../../../src/server/redis/near.ts'
-import type { TierEntry } from '../../../src/tier/tier.ts'
+import type { Fields } from '../../../src/mutation/mutation.ts'
 
-function keyspace(values: ReadonlyMap<string, Record<string, unknown>> = new Map()): {
+function keyspace(values: ReadonlyMap<string, Fields> = new Map()): {
   readonly keyspace: Keyspace
   readonly asked: string[][]
   readonly found: (readonly unknown[])[]
 } {
   const asked: string[][] = []
   const found: (readonly unknown[])[] = []
-  const peekAll = (keys: readonly string[], into: (TierEntry | undefined)[]): void => {
+  const peekAll = (keys: readonly string[], into: (Fields | undefined)[]): void => {
     asked.push([...keys])
     found.push(into)
-    for (const [at, key] of keys.entries()) {
-      const value = values.get(key)
-      into[at] = value === undefined ? undefined : ({ value } as unknown as TierEntry)
-    }
+    for (const [at, key] of keys.entries()) into[at] = values.get(key)
   }
-  return { keyspace: { tier: { peekAll } } as unknown as Keyspace, asked, found }
+  return { keyspace: { peekAll } as unknown as Keyspace, asked, found }
 }
 
 test('the keys of several requests are asked for in one go', () => {
   const near = new Near()
   const one = keyspace()
-  for (const args of [['GET', 'a'], ['PING'], ['SET', 'b', '1'], ['GET', 'c']]) {
-    near.add(one.keyspace, args)
-  }
+  for (const key of ['a', 'b', 'c']) near.add(one.keyspace, key, true)
   expect(near.keys).toBe(3)
   near.bring()
   expect(one.asked).toEqual([['a', 'b', 'c']])
@@ -41,7 +36,7 @@ test('the keys of several requests are asked for in one go', () => {
 test('one key alone is not worth a look', () => {
   const near = new Near()
   const one = keyspace()
-  near.add(one.keyspace, ['GET', 'a'])
+  near.add(one.keyspace, 'a', true)
   near.bring()
   expect(one.asked).toEqual([])
   expect(near.keys).toBe(0)
@@ -50,9 +45,9 @@ test('one key alone is not worth a look', () => {
 test('another database is asked by itself, and no more at a time than stay in the cache', () => {
   const near = new Near()
   const [zero, one] = [keyspace(), keyspace()]
-  near.add(zero.keyspace, ['GET', 'a'])
-  near.add(zero.keyspace, ['GET', 'b'])
-  for (let at = 0; at <= maxNear; at++) near.add(one.keyspace, ['GET', `key-${at}`])
+  near.add(zero.keyspace, 'a', true)
+  near.add(zero.keyspace, 'b', true)
+  for (let at = 0; at <= maxNear; at++) near.add(one.keyspace, `key-${at}`, true)
   near.bring()
   expect(zero.asked).toEqual([['a', 'b']])
   expect(one.asked.map((keys) => keys.length)).toEqual([maxNear])
@@ -60,17 +55,17 @@ test('another database is asked by itself, and no more at a time than stay in th
 
 test('values are looked at where a request may read them, and nothing is kept alive', () => {
   const near = new Near()
-  const values = new Map([
+  const values = new Map<string, Fields>([
     ['text', { '': 'x'.repeat(100) }],
     ['long', { '': 'y'.repeat(10_000) }],
     ['hash', { name: 'Ada' }],
     ['number', { '': 7 }],
   ])
   const one = keyspace(values)
-  for (const key of [...values.keys(), 'nobody']) near.add(one.keyspace, ['SET', key, '1'])
+  for (const key of [...values.keys(), 'nobody']) near.add(one.keyspace, key, false)
   expect(near.bring()).toBe(0)
-  for (const key of [...values.keys(), 'nobody']) near.add(one.keyspace, ['GET', key])
+  for (const key of [...values.keys(), 'nobody']) near.add(one.keyspace, key, true)
   // The first unit of each 64, at most four of a text.
   expect(near.bring()).toBe(2 * 'x'.charCodeAt(0) + 4 * 'y'.charCodeAt(0))
-  for (const found of one.found) expect(found.every((entry) => entry === undefined)).toBe(true)
+  for (const found of one.found) expect(found.every((value) => value === undefined)).toBe(true)
 })
