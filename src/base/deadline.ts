@@ -37,8 +37,7 @@ export function waitFor<T>(promise: Promise<T>, limits: WaitLimits): Promise<T> 
     }
     const onTimeout = (): void => {
       end()
-      const message = `${what} took longer than ${timeoutMs} ms.`
-      reject(new DaybookError('TIMEOUT', message, { details: { timeoutMs, ...details } }))
+      reject(timeoutError(what, timeoutMs, details))
     }
     const timer: Timer | undefined =
       timeoutMs === Infinity ? undefined : clock.setTimer(timeoutMs, onTimeout, 'awaited')
@@ -57,29 +56,57 @@ export function waitFor<T>(promise: Promise<T>, limits: WaitLimits): Promise<T> 
   })
 }
 
+/** Resolves after `delayMs`, or throws ABORTED with the signal. */
+export async function pause(
+  delayMs: number,
+  { clock, signal, what }: Pick<WaitLimits, 'clock' | 'signal' | 'what'>,
+): Promise<void> {
+  const over = new Deferred<void>()
+  const timer = clock.setTimer(delayMs, () => over.resolve(), 'awaited')
+  try {
+    await waitFor(over.promise, { clock, signal, what })
+  } finally {
+    timer.cancel()
+  }
+}
+
 /**
- * Hands `work` a signal that is aborted after `timeoutMs` by the clock, or with `signal`. It is `work` that ends then:
- * how is its own business.
+ * `waitFor`, and hands `work` a signal that is aborted when the wait ends at a limit: a store that does not heed it keeps
+ * nobody waiting.
  */
 export async function withSignal<T>(
-  { clock, timeoutMs, signal }: Pick<WaitLimits, 'clock' | 'signal'> & { timeoutMs: number },
+  { clock, timeoutMs, signal, what }: Omit<WaitLimits, 'timeoutMs'> & { timeoutMs: number },
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const abort = new AbortController()
   const onAbort = (): void => abort.abort(signal?.reason)
   const timer = clock.setTimer(
     timeoutMs,
-    () => abort.abort(new DaybookError('TIMEOUT', `It took longer than ${timeoutMs} ms.`)),
+    () => abort.abort(timeoutError(what, timeoutMs)),
     'awaited',
   )
   signal?.addEventListener('abort', onAbort)
   if (signal?.aborted === true) onAbort()
   try {
-    return await work(abort.signal)
+    return await waitFor(work(abort.signal), { clock, signal: abort.signal, what })
   } finally {
     timer.cancel()
     signal?.removeEventListener('abort', onAbort)
   }
+}
+
+/** Throws ABORTED where it was: between the steps of something that takes long. */
+export function refuseAborted(signal: AbortSignal | undefined, what: string): void {
+  if (signal?.aborted === true) throw abortedError(what, signal.reason)
+}
+
+function timeoutError(
+  what: string,
+  timeoutMs: number,
+  details: Readonly<Record<string, unknown>> = {},
+): DaybookError {
+  const message = `${what} took longer than ${timeoutMs} ms.`
+  return new DaybookError('TIMEOUT', message, { details: { timeoutMs, ...details } })
 }
 
 /** What every wait throws when its signal is aborted; where a deadline of ours has done that, the deadline's error. */

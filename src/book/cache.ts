@@ -374,6 +374,7 @@ export class Cache<T = Record<string, unknown>> {
       clock: ports.clock,
       timeoutMs: this.#engine.options.loadTimeoutMs,
       signal: options?.signal,
+      what: 'Listing the keys',
     }
     const pageKeys = 1000
     let after: string | undefined
@@ -467,11 +468,15 @@ export class Cache<T = Record<string, unknown>> {
     options: ReadOptions | undefined,
   ): Promise<Fields | undefined> {
     const { store, ports, options: book } = this.#engine
-    const limits = { clock: ports.clock, timeoutMs: book.loadTimeoutMs, signal: options?.signal }
-    const loading = withSignal(limits, (signal) =>
+    const limits = {
+      clock: ports.clock,
+      timeoutMs: book.loadTimeoutMs,
+      signal: options?.signal,
+      what: 'Reading the row',
+    }
+    const { rows } = await withSignal(limits, (signal) =>
       store.load(keyspace.schema, this.name, [key], { signal }),
     )
-    const { rows } = await waitFor(loading, { ...limits, what: 'Reading the row' })
     return rows[0]
   }
 

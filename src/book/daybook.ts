@@ -371,7 +371,11 @@ export class Daybook {
     const { table, key, columns, rest } = options
     this.#refuseRebinding(name, options)
     const schema = await withSignal(
-      { clock: ports.clock, timeoutMs: book.loadTimeoutMs },
+      {
+        clock: ports.clock,
+        timeoutMs: book.loadTimeoutMs,
+        what: `Looking at the table of "${name}"`,
+      },
       (signal) => store.describe({ cache: name, table, key, columns, rest }, { signal }),
     )
     const keyspace = new Keyspace(name, options, schema, journal.lanes, {

@@ -3,7 +3,7 @@
  * the application.
  */
 
-import { withSignal } from '../base/deadline.ts'
+import { refuseAborted, withSignal } from '../base/deadline.ts'
 import { reasonOf } from '../base/errors.ts'
 import type { Declarations } from './declarations.ts'
 import type { Engine } from './engine.ts'
@@ -19,8 +19,9 @@ export class EarlierCaches {
     this.#declarations = declarations
   }
 
-  async describeAll(): Promise<void> {
-    for (const [cache] of this.#declarations.entries()) await this.#describe(cache)
+  /** Throws ABORTED, and nothing else. */
+  async describeAll(signal: AbortSignal | undefined): Promise<void> {
+    for (const [cache] of this.#declarations.entries()) await this.#describe(cache, signal)
   }
 
   /** A lane has something pending for a cache whose table could not be looked at so far. Never throws. */
@@ -36,14 +37,15 @@ export class EarlierCaches {
     if (tables.has(cache)) flusher.declared()
   }
 
-  async #describe(cache: string): Promise<void> {
+  async #describe(cache: string, signal?: AbortSignal): Promise<void> {
     const { store, tables, ports, options } = this.#engine
     const declaration = this.#declarations.get(cache)
     if (declaration === undefined || tables.has(cache)) return
     const { table, key, columns, rest } = declaration
     try {
+      const what = 'Looking at the table of an earlier cache'
       const schema = await withSignal(
-        { clock: ports.clock, timeoutMs: options.loadTimeoutMs },
+        { clock: ports.clock, timeoutMs: options.loadTimeoutMs, signal, what },
         (signal) => store.describe({ cache, table, key, columns, rest }, { signal }),
       )
       // The application was faster: its own declaration is the one that counts.
@@ -57,6 +59,7 @@ export class EarlierCaches {
             : rejection[mutation.kind] === 'park',
       })
     } catch (error) {
+      refuseAborted(signal, 'Opening the book')
       // If anything is pending for it, its lane waits, says so, and asks again.
       ports.logger.warn(
         { cache, reason: reasonOf(error) },

@@ -59,6 +59,7 @@ export class ExpirySweep {
       clock: ports.clock,
       timeoutMs: this.#engine.options.loadTimeoutMs,
       signal: this.#abort.signal,
+      what: 'Looking for expired rows',
     }
     // What is written from here on stays visible, also where it is in the store before the answer is here.
     const before = flusher.lanes.map(({ checkpoint, rebuilds }) => ({ checkpoint, rebuilds }))

@@ -6,9 +6,11 @@
  * 3. claim the lanes in the store, which fences whoever had them before, and take its checkpoints;
  * 4. compare both ends: a journal or a store that lost data, or is the wrong one, is refused;
  * 5. index what is pending, and only then serve.
+ *
+ * `signal` of the options stops it at every wait for the store, and between the steps.
  */
 
-import { waitFor } from '../base/deadline.ts'
+import { pause, refuseAborted, waitFor } from '../base/deadline.ts'
 import { DaybookError, isDaybookError, reasonOf } from '../base/errors.ts'
 import { silentLogger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
@@ -47,10 +49,13 @@ export async function openBook(
       : own
   const events = new Events(ports.logger)
   const engine = new Engine(ports, options, store, events)
+  const { signal } = options
+  const goOn = (): void => refuseAborted(signal, opening)
   /** Undone in reverse where opening fails. */
   const opened: (() => Promise<unknown>)[] = []
   try {
     const { directory } = options
+    goOn()
     await makeDirectory(ports, directory)
     const journal = await openJournal(
       {
@@ -66,6 +71,7 @@ export async function openBook(
     engine.use({ journal })
     opened.push(() => journal.close())
     refuseOtherLanes(journal, options.lanes)
+    goOn()
 
     const deadLetters = await DeadLetters.open({
       files: ports.files,
@@ -77,11 +83,13 @@ export async function openBook(
     opened.push(() => deadLetters.close())
     const declarations = await Declarations.open(ports.files, directory)
     const earlier = new EarlierCaches(engine, declarations)
+    goOn()
 
     opened.push(() => store.close())
     const claimed = await claim(engine, journal)
     refuseGap(journal, claimed)
     await deadLetters.withdrawBeyond(claimed.positions)
+    goOn()
 
     const flusher = new Flusher({
       ports,
@@ -99,8 +107,10 @@ export async function openBook(
     engine.use({ flusher })
     // What is written from here on would end in a journal that nobody reads any more.
     events.on('fenced', () => engine.writer.close(flusher.fencedError()))
-    await earlier.describeAll()
+    await earlier.describeAll(signal)
+    goOn()
     await flusher.recover()
+    goOn()
     flusher.start()
     return new Daybook(engine, declarations)
   } catch (error) {
@@ -145,9 +155,13 @@ function refuseOtherLanes(journal: Journal, wanted: number | undefined): void {
   )
 }
 
+/** Completes "… was aborted". */
+const opening = 'Opening the book'
+
 /** Tries for as long as `openTimeoutMs` says; only an outage is waited for. */
 async function claim(engine: Engine, journal: Journal): Promise<Claimed> {
   const { ports, store, options } = engine
+  const { signal } = options
   const startedAt = ports.clock.now()
   const limits = { baseMs: options.flush.retryBaseMs, maxMs: options.flush.retryMaxMs }
   for (let attempt = 1; ; attempt++) {
@@ -159,7 +173,12 @@ async function claim(engine: Engine, journal: Journal): Promise<Claimed> {
           { journal: journal.id, lanes: journal.lanes, epoch: journal.epoch },
           { signal: abort.signal },
         ),
-        { clock: ports.clock, timeoutMs: Math.max(1, leftMs), what: `Opening ${store.name}` },
+        {
+          clock: ports.clock,
+          timeoutMs: Math.max(1, leftMs),
+          signal,
+          what: `Opening ${store.name}`,
+        },
       )
     } catch (error) {
       abort.abort()
@@ -172,7 +191,7 @@ async function claim(engine: Engine, journal: Journal): Promise<Claimed> {
       if (!away || ports.clock.now() - startedAt + delayMs >= options.openTimeoutMs) {
         throw failure === undefined ? storeError(store, error) : failureError(store, failure, error)
       }
-      await new Promise<void>((resolve) => void ports.clock.setTimer(delayMs, resolve, 'awaited'))
+      await pause(delayMs, { clock: ports.clock, signal, what: opening })
     }
   }
 }

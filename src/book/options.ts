@@ -7,7 +7,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { DaybookError } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
-import { looked, readOptions, type OptionTable } from '../base/options.ts'
+import { invalidOption, looked, readOptions, type OptionTable } from '../base/options.ts'
 import type { FlusherOptions } from '../flush/flusher.ts'
 import type { Store } from '../store/store.ts'
 
@@ -56,6 +56,8 @@ export interface DaybookOptions {
   readonly control?: boolean
   /** Default: silent. */
   readonly logger?: Logger
+  /** Stops the opening, which throws `ABORTED` then and leaves nothing open. Does nothing to a book that is open. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface FlushOptions {
@@ -203,6 +205,7 @@ export const bookTable = {
   },
   control: { type: 'boolean', default: true, doc: 'Listen on a socket in the directory.' },
   logger: { type: 'object', default: undefined, doc: 'Where messages go.' },
+  signal: { type: 'object', default: undefined, doc: 'Stops the opening.' },
 } as const satisfies OptionTable
 
 export const flushTable = {
@@ -364,6 +367,10 @@ export function readBookOptions(given: DaybookOptions) {
     flush: readOptions('flush', flush, flushTable),
     journal: readOptions('journal', journal, journalTable),
     pressure: readOptions('pressure', pressure, pressureTable),
+  }
+  const { signal } = options
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalidOption('signal', 'an AbortSignal', signal)
   }
   refuseRetryLimits(options.flush)
   contradiction(

@@ -73,9 +73,10 @@ export async function openAccess(
     )
   }
   const store = await storeFromUrl(url)
-  const book = await openDaybook({ directory, store, control: false, openTimeoutMs })
+  const { signal } = context
+  const book = await openDaybook({ directory, store, control: false, openTimeoutMs, signal })
   return accessTo(book, 'opened', context, () =>
-    book.close(context.signal.aborted ? { drainTimeoutMs: 0 } : {}),
+    book.close(signal.aborted ? { drainTimeoutMs: 0 } : {}),
   )
 }
 

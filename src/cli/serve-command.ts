@@ -2,7 +2,7 @@
 
 import { Command } from 'commander'
 import { systemClock } from '../base/clock.ts'
-import { reasonOf } from '../base/errors.ts'
+import { isDaybookError, reasonOf } from '../base/errors.ts'
 import type { Logger } from '../base/log.ts'
 import { nodeFiles } from '../base/node-files.ts'
 import { systemRandom } from '../base/random.ts'
@@ -60,8 +60,8 @@ export function serveCommand(
 Flags go over environment variables, and those over the file. The variables:
   ${environmentNames.map(([name, path]) => `${name.padEnd(26)}${path}`).join('\n  ')}
 
-SIGTERM and Ctrl-C drain within drainTimeoutMs and leave the rest in the journal. SIGHUP reads the configuration
-again and takes over what can change.
+SIGTERM and Ctrl-C drain within drainTimeoutMs and leave the rest in the journal; before it serves they end it at once.
+SIGHUP reads the configuration again and takes over what can change.
 
 Examples:
   daybook serve
@@ -83,7 +83,7 @@ async function run(flags: ServeFlags, context: CommandContext): Promise<ExitCode
     return exitCodes.ok
   }
   terminal.outlivesReader = true
-  const opening = serve(config, { ...ports, logger: loggerTo(terminal) })
+  const opening = serve(config, { ...ports, logger: loggerTo(terminal), signal })
   // One after the other, and not before it serves: until then the signal would end the process.
   let reloading = Promise.resolve()
   const reload = (): void => {
@@ -101,6 +101,9 @@ async function run(flags: ServeFlags, context: CommandContext): Promise<ExitCode
         ? 'Everything is in the database.'
         : `${counted(pending, 'mutation')} stay in the journal; the next start flushes them.`,
     )
+  } catch (error) {
+    if (!signal.aborted || !isDaybookError(error, 'ABORTED')) throw error
+    terminal.line('Stopped before it served. What is pending stays in the journal.')
   } finally {
     process.off('SIGHUP', reload)
   }

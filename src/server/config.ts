@@ -38,7 +38,7 @@ export interface ServerConfig {
   readonly redis: RedisOptions
   readonly http: HttpOptions & { readonly enabled: boolean }
   /** What is left of the book's options. */
-  readonly book: Omit<DaybookOptions, 'directory' | 'store' | 'logger' | 'control'>
+  readonly book: Omit<DaybookOptions, 'directory' | 'store' | 'logger' | 'control' | 'signal'>
 }
 
 export const defaultDirectory = './daybook-data'

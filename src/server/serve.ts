@@ -1,5 +1,6 @@
 /** The server: a book, and those who talk to it over the network. */
 
+import { waitFor } from '../base/deadline.ts'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import type { CloseReport, Daybook } from '../book/daybook.ts'
@@ -25,20 +26,25 @@ export interface Serving {
 
 export interface ServeParts extends Omit<Ports, 'logger'> {
   readonly logger: Logger
+  /** Stops it until it serves: then it throws ABORTED. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Opens everything, or nothing. */
 export async function serve(config: ServerConfig, parts: ServeParts): Promise<Serving> {
-  const { clock, random, logger, files } = parts
+  const { clock, random, logger, files, signal } = parts
   await files.makeDirectory(config.directory)
   const store = await storeFromUrl(config.store)
   const book = await openDaybook(
-    { ...config.book, directory: config.directory, store, logger },
+    { ...config.book, directory: config.directory, store, logger, signal },
     parts,
   )
   const opened: (() => Promise<unknown>)[] = [() => book.close({ drainTimeoutMs: 0 })]
   try {
-    for (const [name, { options }] of config.caches) await book.cache(name, options).ready()
+    for (const [name, { options }] of config.caches) {
+      const ready = book.cache(name, options).ready()
+      await waitFor(ready, { clock, signal, what: `Looking at the table of "${name}"` })
+    }
     const mappings = [...config.caches].map(([cache, { rowExpiry }]) => ({ cache, rowExpiry }))
     const redis = config.redis.enabled
       ? await startRedis(book, config.redis, { clock, random, logger, files, mappings })

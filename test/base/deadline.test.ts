@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 
 import { expect, test } from 'vitest'
 
-import { Deferred, waitFor, Wake, withSignal } from '../../src/base/deadline.ts'
+import { Deferred, pause, waitFor, Wake, withSignal } from '../../src/base/deadline.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { settled } from '../support/settled.ts'
 
@@ -83,6 +83,18 @@ test('a signal alone is enough', async () => {
   await expect(wait).rejects.toMatchObject({ code: 'ABORTED' })
 })
 
+test('a pause lasts its time, or until the signal, and leaves nothing behind', async () => {
+  const { clock, controller, limits, leftovers } = setUp()
+  const pausing = pause(50, limits)
+  await clock.advance(50)
+  await pausing
+  expect(leftovers()).toBe(0)
+  const cut = pause(50, limits)
+  controller.abort()
+  await expect(cut).rejects.toMatchObject({ code: 'ABORTED' })
+  expect(leftovers()).toBe(0)
+})
+
 /** Ends with its signal, as a driver's call does. */
 function untilAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
@@ -94,28 +106,54 @@ function untilAborted(signal: AbortSignal): Promise<never> {
 
 test('the signal that work is given is aborted at the deadline, with a reason that says so', async () => {
   const clock = new ManualClock()
-  const working = withSignal({ clock, timeoutMs: 100 }, untilAborted)
-  const outcome = expect(working).rejects.toMatchObject({ code: 'TIMEOUT' })
+  const working = withSignal({ clock, timeoutMs: 100, what: 'Making tea' }, untilAborted)
+  const outcome = expect(working).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: 'Making tea took longer than 100 ms.',
+  })
   await clock.advance(100)
   await outcome
   expect(clock.armed).toBe(0)
 })
 
+test('work that does not heed its signal keeps nobody waiting, and a later rejection is nobody’s', async () => {
+  const { clock, controller, limits, leftovers } = setUp()
+  const slow = new Deferred<never>()
+  const late = withSignal(limits, () => slow.promise)
+  const outcome = expect(late).rejects.toMatchObject({ code: 'TIMEOUT' })
+  await clock.advance(100)
+  await outcome
+  const unwanted = withSignal(limits, () => slow.promise)
+  controller.abort()
+  await expect(unwanted).rejects.toMatchObject({ code: 'ABORTED' })
+  expect(leftovers()).toBe(0)
+  slow.reject(new Error('late'))
+  await settled()
+})
+
 test('the signal that work is given is aborted with the caller’s, also one that was aborted before', async () => {
   const clock = new ManualClock()
   const abort = new AbortController()
-  const limits = { clock, timeoutMs: 100, signal: abort.signal }
-  const working = withSignal(limits, untilAborted)
-  abort.abort(new Error('enough'))
-  await expect(working).rejects.toThrow('enough')
-  await expect(withSignal(limits, untilAborted)).rejects.toThrow('enough')
+  const limits = { clock, timeoutMs: 100, signal: abort.signal, what: 'Making tea' }
+  const seen: unknown[] = []
+  const work = (signal: AbortSignal): Promise<never> =>
+    untilAborted(signal).catch((reason: unknown) => {
+      seen.push(reason)
+      throw reason
+    })
+  const working = withSignal(limits, work)
+  const reason = new Error('enough')
+  abort.abort(reason)
+  await expect(working).rejects.toMatchObject({ code: 'ABORTED', cause: reason })
+  await expect(withSignal(limits, work)).rejects.toMatchObject({ code: 'ABORTED', cause: reason })
+  expect(seen).toEqual([reason, reason])
   expect(clock.armed).toBe(0)
   expect(getEventListeners(abort.signal, 'abort')).toHaveLength(0)
 })
 
 test('what was aborted for a deadline of ours is not the caller’s doing', async () => {
   const clock = new ManualClock()
-  const working = withSignal({ clock, timeoutMs: 100 }, (signal) =>
+  const working = withSignal({ clock, timeoutMs: 100, what: 'Making tea' }, (signal) =>
     waitFor(new Promise(() => undefined), { clock, signal, what: 'A call' }),
   )
   const outcome = expect(working).rejects.toMatchObject({ code: 'TIMEOUT' })
@@ -127,7 +165,7 @@ test('what was aborted for a deadline of ours is not the caller’s doing', asyn
 test('work that ends in time leaves no timer and no listener behind', async () => {
   const clock = new ManualClock()
   const { signal } = new AbortController()
-  expect(await withSignal({ clock, timeoutMs: 100, signal }, async () => 7)).toBe(7)
+  expect(await withSignal({ clock, timeoutMs: 100, signal, what: 'x' }, async () => 7)).toBe(7)
   expect(clock.armed).toBe(0)
   expect(getEventListeners(signal, 'abort')).toHaveLength(0)
 })

@@ -1,10 +1,13 @@
 /** `daybook serve` as a whole: Redis and HTTP on one book, in a process as people start it. */
 
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { RawClient, temporaryDirectory } from './redis/redis-fixture.ts'
+import { Deferred } from '../../src/base/deadline.ts'
 import { exitCodes } from '../../src/cli/exit-codes.ts'
 import { freePort } from './redis/redis-tools.ts'
 import { ServeProcess } from './serve-process.ts'
@@ -96,6 +99,35 @@ describe('daybook serve', () => {
     await served.says(/error (STORE_UNAVAILABLE|TIMEOUT)/)
     expect(await served.ends()).toBe(exitCodes.unreachable)
   })
+
+  test.each([
+    // The later attempts are so far apart that a wait for the next one would be seen.
+    ['SIGTERM', 'hangs up', 7, (socket: Socket) => socket.destroy()],
+    ['SIGINT', 'does not answer', 1, (socket: Socket) => socket.resume()],
+  ] as const)(
+    'stops at a %s while it waits for a database that %s',
+    { timeout: 60_000 },
+    async (signal, _does, attempts, receive) => {
+      const { config, write } = place()
+      const reached = new Deferred<void>()
+      let connections = 0
+      const database = createServer((socket) => {
+        receive(socket)
+        if (++connections === attempts) reached.resolve()
+      })
+      onTestFinished(() => void database.close())
+      await once(database.listen(0, '127.0.0.1'), 'listening')
+      const { port } = database.address() as AddressInfo
+      write({ store: `postgres://nobody@127.0.0.1:${port}/shop`, openTimeoutMs: 600_000 })
+      const served = new ServeProcess(['--config', config])
+      await reached.promise
+      served.child.kill(signal)
+      const sentAt = performance.now()
+      expect(await served.says(/Stopped before it served.*/)).toMatch(/stays in the journal/)
+      expect(await served.ends()).toBe(exitCodes.ok)
+      expect(performance.now() - sentAt).toBeLessThan(2000)
+    },
+  )
 
   test('goes on where nobody reads what it prints, and drains all the same', async () => {
     const { directory, config, write } = place()
