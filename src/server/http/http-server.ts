@@ -23,6 +23,7 @@ import { toTaggedJson } from '../../mutation/tagged-json.ts'
 import { AuditLog } from './audit-log.ts'
 import { readDashboard, type DashboardFile } from './dashboard-files.ts'
 import { readHttpOptions, type HttpOptions, type ResolvedHttpOptions } from './http-options.ts'
+import { KeyLists } from './key-lists.ts'
 import { LiveFigures } from './live-figures.ts'
 import { checkHost, checkOrigin } from './origin-check.ts'
 import { packageVersion } from './package-version.ts'
@@ -105,6 +106,7 @@ export async function startHttp(
   const { sessionMs, wrongTokens } = options.limits
   const attempts = new TokenAttempts(wrongTokens, clock, logger)
   const sessions = new Sessions({ token: options.token, attempts, clock, random, sessionMs, port })
+  const keyLists = new KeyLists(clock, random)
   const live = new LiveFigures(book, clock, options.readyLagMs)
   const server: Server = {
     book,
@@ -114,6 +116,7 @@ export async function startHttp(
     live,
     audit,
     sessions,
+    keyLists,
     version: packageVersion(),
     startedAtMs: clock.wallTime(),
   }
@@ -133,7 +136,7 @@ export async function startHttp(
     url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
     token: sessions.token,
     close() {
-      closed ??= close(node, closing, live, audit)
+      closed ??= close(node, closing, server)
       return closed
     },
   }
@@ -142,10 +145,10 @@ export async function startHttp(
 async function close(
   node: NodeServer,
   closing: AbortController,
-  live: LiveFigures,
-  audit: AuditLog,
+  { live, keyLists, audit }: Server,
 ): Promise<void> {
   live.close()
+  keyLists.close()
   closing.abort()
   await new Promise<void>((resolve) => {
     node.close(() => resolve())

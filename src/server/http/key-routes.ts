@@ -20,6 +20,12 @@ import {
 
 const error = object({ code: text, message: text })
 
+interface Listing {
+  readonly prefix?: string
+  readonly after?: string
+  readonly limit?: number
+}
+
 export const keyRoutes: readonly Route[] = [
   {
     method: 'GET',
@@ -90,6 +96,29 @@ export const keyRoutes: readonly Route[] = [
     handle: async ({ server: { book }, parameters }) => {
       const { after, limit, ...filter } = parameters
       return { json: await book.pending(filter, { after, limit } as object) }
+    },
+  },
+  {
+    method: 'GET',
+    path: '/api/caches/{cache}/keys',
+    tag: 'keys',
+    summary: 'Keys that have a value, in the store or pending, a page at a time.',
+    parameters: [
+      path('cache', 'A cache.'),
+      query('prefix', text, 'Of keys that begin so; composite ones begin as their JSON array.'),
+      ...pageParameters(1_000),
+    ],
+    result: {
+      description:
+        'In no particular order, those that were pending first. `next` is there where more may follow: a page looks at 10,000 keys at most, so with a prefix it may be short or empty. What is written meanwhile may or may not be there. A cursor is good for five minutes, with the same cache and prefix.',
+      schema: object({ keys: list(text) }, { next: text }),
+    },
+    handle: async (call) => {
+      const cache = cacheOf(call)
+      const { prefix = '', after, limit = 100 } = call.parameters as Listing
+      // Not by the request's signal: the list outlives it.
+      const source = { cache: cache.name, prefix, keys: () => cache.keys() }
+      return { json: await call.server.keyLists.page(source, after, limit) }
     },
   },
   {

@@ -6,6 +6,7 @@ import type { Daybook } from '../../book/daybook.ts'
 import type { AuditLog } from './audit-log.ts'
 import type { ResolvedHttpOptions } from './http-options.ts'
 import type { JsonSchema } from './json-schema.ts'
+import type { KeyLists } from './key-lists.ts'
 import type { LiveFigures } from './live-figures.ts'
 import { RequestError } from './request-error.ts'
 import type { Sessions } from './sessions.ts'
@@ -28,6 +29,7 @@ export interface Server {
   readonly live: LiveFigures
   readonly audit: AuditLog
   readonly sessions: Sessions
+  readonly keyLists: KeyLists
   /** Of the package. */
   readonly version: string
   /** Wall clock, ms. */

@@ -37,6 +37,7 @@ const calls: Readonly<Record<string, { readonly path?: string; readonly body?: o
   'DELETE /api/session': {},
   'GET /api/caches': {},
   'GET /api/pending': { path: '/api/pending?limit=10' },
+  'GET /api/caches/{cache}/keys': { path: '/api/caches/users/keys?prefix=o' },
   'GET /api/caches/{cache}/keys/{key}': { path: '/api/caches/users/keys/ok' },
   'POST /api/caches/{cache}/keys/{key}/invalidate': {
     path: '/api/caches/users/keys/nobody/invalidate',
