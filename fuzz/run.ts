@@ -1,14 +1,11 @@
 /**
- * `npm run fuzz -- [--seconds n] [--target name] [--seed s] [--path p]`
- *
- * Runs the targets in turn, a round of each at a time, with a new seed for each round: the first one is printed, and all
- * others follow from it. `--target journal` is `journal-damage`, `journal-repair` and all others whose names begin so. A
- * case that fails is shrunk and printed with what repeats it, and ends the run with status 1; so does an outcome that a
- * target can come to and never came to.
+ * The command behind `npm run fuzz`: the targets in turn, a round of each at a time, with a new seed for each round. All
+ * seeds follow from the first one, which is printed.
  */
 
 import { randomInt } from 'node:crypto'
-import { parseArgs } from 'node:util'
+import { Command } from 'commander'
+import { integer } from '../src/cli/flags.ts'
 import type { FuzzTarget } from './fuzz-target.ts'
 import { targets } from './targets.ts'
 import { startWatchdog } from './watchdog.ts'
@@ -16,27 +13,43 @@ import { startWatchdog } from './watchdog.ts'
 /** A round has seconds of work; ten times that is a hang. */
 const silenceMs = 120_000
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '60' },
-      target: { type: 'string' },
-      seed: { type: 'string' },
-      path: { type: 'string' },
-    },
-  })
-  const seconds = Number(values.seconds)
-  const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed)
-  const chosen = targets.filter(({ name }) => `${name}-`.startsWith(`${values.target ?? name}-`))
-  if (!(seconds > 0) || !Number.isSafeInteger(seed) || chosen.length === 0) {
-    console.error('Usage: npm run fuzz -- [--seconds n] [--target name] [--seed s] [--path p]')
-    console.error(`Targets: ${targets.map(({ name }) => name).join(', ')}`)
-    return 2
-  }
+interface Given {
+  readonly seconds: number
+  readonly target?: string
+  readonly seed?: number
+  readonly path?: string
+}
+
+const command = new Command('fuzz')
+  // What was given wrongly is no failed run.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .description(
+    'Feeds random and damaged input to everything in Daybook that reads what others wrote.',
+  )
+  .option('--seconds <count>', 'how long; each target has one round at least', integer(1, 1e9), 60)
+  .option(
+    '--target <name>',
+    'only this one, or all whose names begin so (journal: journal-damage, …)',
+  )
+  .option('--seed <number>', 'the first one (default: by chance)', integer(0, 2 ** 32))
+  .option('--path <path>', 'of the one case that failed, as the failure says')
+  .addHelpText(
+    'after',
+    `
+Targets:
+${targets.map(({ name, doc }) => `  ${name.padEnd(20)}${doc}`).join('\n')}
+
+A case that fails is shrunk, and printed with what repeats it. The exit code is 0 where all hold, and 1 where one does
+not, or where a target never came to an outcome that it can come to.`,
+  )
+
+async function main({ seconds, target, seed = randomInt(2 ** 31), path }: Given): Promise<number> {
+  const chosen = targets.filter(({ name }) => `${name}-`.startsWith(`${target ?? name}-`))
+  if (chosen.length === 0) command.error(`There is no target ${target ?? ''}: see --help.`)
   console.log(`seed ${seed}, ${seconds} s, ${chosen.length} targets`)
   const watchdog = startWatchdog(silenceMs)
   try {
-    return await fuzz(chosen, { seconds, seed, path: values.path }, (what) => watchdog.alive(what))
+    return await fuzz(chosen, { seconds, seed, path }, (what) => watchdog.alive(what))
   } finally {
     await watchdog.stop()
   }
@@ -94,4 +107,4 @@ function summarize(
   return status
 }
 
-process.exitCode = await main()
+process.exitCode = await main(command.parse().opts<Given>())

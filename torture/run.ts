@@ -1,8 +1,6 @@
 /**
- * `npm run torture -- [--cycles 1000] [--seed S] [--store sqlite|postgres|both] [--only FAULT,…]`
- *
- * Cycles of real processes, disks, databases and kills, in an order that the seed decides. A cycle that fails says how it
- * is run again, and its directory stays.
+ * The command behind `npm run torture`: cycles of real processes, disks, databases and kills, in an order that the seed
+ * decides.
  */
 
 import { spawnSync } from 'node:child_process'
@@ -10,7 +8,8 @@ import { randomInt } from 'node:crypto'
 import { cpus, release, tmpdir, totalmem, type } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { parseArgs } from 'node:util'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { integer } from '../src/cli/flags.ts'
 import { mountsUnavailable } from '../test/recovery/small-disk.ts'
 import { between, seeded } from '../test/recovery/seeded.ts'
 import {
@@ -26,50 +25,49 @@ import { faults } from './faults.ts'
 import { Report, type Planned } from './report.ts'
 import { mixed } from './workload.ts'
 
-/** What was given is not what can be given. */
-class UsageError extends Error {}
+interface Given {
+  readonly cycles: number
+  readonly seed?: number
+  readonly store: StoreName | 'both'
+  readonly only?: readonly string[]
+}
 
 interface Options {
-  readonly cycles: number
-  readonly seed: number
   readonly stores: readonly StoreName[]
   /** Undefined: all. */
   readonly only: readonly string[] | undefined
 }
 
-function readOptions(): Options {
-  const { values } = parseArgs({
-    options: {
-      cycles: { type: 'string', default: '1000' },
-      seed: { type: 'string' },
-      store: { type: 'string', default: 'both' },
-      only: { type: 'string' },
-    },
-  })
-  const cycles = wholeNumber('--cycles', values.cycles)
-  const seed = wholeNumber('--seed', values.seed ?? String(randomInt(2 ** 31)))
-  const stores = { sqlite: ['sqlite'], postgres: ['postgres'], both: ['sqlite', 'postgres'] }
-  if (!Object.hasOwn(stores, values.store)) {
-    throw new UsageError(`--store is sqlite, postgres or both, not ${values.store}.`)
-  }
-  const only = values.only?.split(',')
-  const unknown = only?.filter((name) => faults.every((fault) => fault.name !== name)) ?? []
-  if (unknown.length > 0) {
-    const names = faults.map(({ name, about }) => `\n  ${name}: ${about}`).join('')
-    throw new UsageError(`There is no fault ${unknown.join(', ')}. There are:${names}`)
-  }
-  return {
-    cycles,
-    seed,
-    stores: stores[values.store as keyof typeof stores] as StoreName[],
-    only,
-  }
-}
+const command = new Command('torture')
+  // What was given wrongly is no failed run.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .description(
+    'Real processes write to real disks and databases while real faults strike, and an oracle outside of them says what was lost, doubled, reordered or read wrong.',
+  )
+  .option('--cycles <count>', 'how many faults', integer(1, 1e9), 1000)
+  .option('--seed <number>', 'the first one (default: by chance)', integer(0, 2 ** 32 - 1))
+  .addOption(
+    new Option('--store <store>', 'the database')
+      .choices(['sqlite', 'postgres', 'both'])
+      .default('both'),
+  )
+  .option('--only <faults>', 'only these, apart by commas', namesOfFaults)
+  .addHelpText(
+    'after',
+    `
+Faults:
+${faults.map(({ name, about }) => `  ${name.padEnd(24)}${about}`).join('\n')}
 
-function wholeNumber(name: string, text: string): number {
-  const number = Number(text)
-  if (/^\d+$/.test(text) && number < 2 ** 32) return number
-  throw new UsageError(`${name} is a whole number below 2^32, not ${text}.`)
+What cannot be done on this machine is skipped, with the reason. A cycle that fails says how it is run again, and its
+directory stays. The exit code is 0 where there is no violation, 1 where there is one, and 2 where the options make no sense.`,
+  )
+
+function namesOfFaults(text: string): string[] {
+  const names = text.split(',')
+  const unknown = names.filter((name) => faults.every((fault) => fault.name !== name))
+  if (unknown.length === 0) return names
+  const known = faults.map(({ name }) => name).join(', ')
+  throw new InvalidArgumentError(`There is no fault ${unknown.join(', ')}. There are: ${known}.`)
 }
 
 /** What can be done here. What cannot is said with its reason, once. */
@@ -120,12 +118,15 @@ async function describeMachine(server: PostgresServer | undefined): Promise<stri
   ].join(' · ')
 }
 
-async function main(): Promise<boolean> {
-  const options = readOptions()
-  const { planned, skipped } = plan(options)
-  const report = new Report(planned, options.cycles, process.stdout)
+async function main(given: Given): Promise<boolean> {
+  const { cycles, seed: first = randomInt(2 ** 31), store, only } = given
+  const { planned, skipped } = plan({
+    stores: store === 'both' ? ['sqlite', 'postgres'] : [store],
+    only,
+  })
+  const report = new Report(planned, cycles, process.stdout)
   for (const reason of skipped) report.line(reason)
-  if (planned.length === 0) throw new UsageError('Nothing of what was asked for can be done here.')
+  if (planned.length === 0) command.error('Nothing of what was asked for can be done here.')
   // What is compiled once is compiled for all of them: half of a cycle would be the compiler's otherwise.
   process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'daybook-torture-compiled')
 
@@ -141,10 +142,10 @@ async function main(): Promise<boolean> {
   process.once('SIGTERM', () => process.exit(143))
   try {
     report.line(await describeMachine(server))
-    report.line(`seed ${options.seed}`)
+    report.line(`seed ${first}`)
     let pass: Planned[] = []
-    for (let cycle = 0; cycle < options.cycles && !interrupted; cycle++) {
-      const seed = cycle === 0 ? options.seed : mixed(options.seed, cycle)
+    for (let cycle = 0; cycle < cycles && !interrupted; cycle++) {
+      const seed = cycle === 0 ? first : mixed(first, cycle)
       if (pass.length === 0) pass = shuffled(planned, seed)
       const next = pass.pop()
       if (next === undefined) break
@@ -161,10 +162,4 @@ async function main(): Promise<boolean> {
   return failures.length === 0
 }
 
-try {
-  process.exitCode = (await main()) ? 0 : 1
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error
-  process.stderr.write(`${error.message}\n`)
-  process.exitCode = 2
-}
+process.exitCode = (await main(command.parse().opts<Given>())) ? 0 : 1

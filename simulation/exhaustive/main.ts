@@ -1,23 +1,32 @@
-/** `npm run simulate:exhaustive [-- --history NAME [--state N]]` */
+/** The command behind `npm run simulate:exhaustive`. */
 
-import { parseArgs } from 'node:util'
+import { Command, Option } from 'commander'
+import { integer } from '../../src/cli/flags.ts'
 import { explorations } from './explorations.ts'
 import type { Failure } from './explore.ts'
 import { textOfFailure } from './report.ts'
 
-const { values } = parseArgs({
-  options: { history: { type: 'string' }, state: { type: 'string' } },
-})
-const chosen = explorations.filter(
-  ({ name }) => values.history === undefined || values.history === name,
-)
-if (chosen.length === 0) {
-  console.error(
-    `There is no history ${values.history}: ${explorations.map(({ name }) => name).join(', ')}.`,
-  )
-  process.exit(2)
+interface Given {
+  readonly history?: string
+  readonly state?: number
 }
-const state = values.state === undefined ? undefined : Number(values.state)
+
+const command = new Command('simulate:exhaustive')
+  // What was given wrongly is no failed run.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
+  .description(
+    'Recovers from every state that a crash can leave on the disk, in every moment of scripted histories, and from every crash within those recoveries.',
+  )
+  .addOption(
+    new Option('--history <name>', 'only this one').choices(explorations.map(({ name }) => name)),
+  )
+  .option('--state <number>', 'only this state, as a failure says', integer(0, 1e9))
+  .addHelpText(
+    'after',
+    '\nThe exit code is 0 where all states were recovered from, and 1 where one was not.',
+  )
+const { history: only, state } = command.parse().opts<Given>()
+const chosen = explorations.filter(({ name }) => only === undefined || only === name)
 
 console.log('history            operations  moments  crash states  in recovery    total  CPU s')
 const totals = { states: 0, cpuSeconds: 0 }

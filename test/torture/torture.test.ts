@@ -39,7 +39,7 @@ test('a fault that there is none of is answered with those that there are', asyn
   const { code, errors } = await torture('--only', 'kil')
   expect(code).toBe(2)
   expect(errors).toContain('There is no fault kil.')
-  expect(errors).toContain('kill-at-commit: ')
+  expect(errors).toContain('kill-at-commit')
 })
 
 test.each([
