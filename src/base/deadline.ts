@@ -71,28 +71,45 @@ export async function pause(
 }
 
 /**
- * `waitFor`, and hands `work` a signal that is aborted when the wait ends at a limit: a store that does not heed it keeps
+ * `waitFor`, and hands `work` a signal that is aborted when the wait ends at a limit. Work that does not heed it keeps
  * nobody waiting.
  */
-export async function withSignal<T>(
+export function withSignal<T>(
   { clock, timeoutMs, signal, what }: Omit<WaitLimits, 'timeoutMs'> & { timeoutMs: number },
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const abort = new AbortController()
-  const onAbort = (): void => abort.abort(signal?.reason)
-  const timer = clock.setTimer(
-    timeoutMs,
-    () => abort.abort(timeoutError(what, timeoutMs)),
-    'awaited',
-  )
-  signal?.addEventListener('abort', onAbort)
-  if (signal?.aborted === true) onAbort()
-  try {
-    return await waitFor(work(abort.signal), { clock, signal: abort.signal, what })
-  } finally {
-    timer.cancel()
-    signal?.removeEventListener('abort', onAbort)
-  }
+  return new Promise((resolve, reject) => {
+    const end = (): void => {
+      timer.cancel()
+      signal?.removeEventListener('abort', onAbort)
+    }
+    const fail = (error: unknown): void => {
+      end()
+      reject(error)
+    }
+    const onAbort = (): void => {
+      fail(abortedError(what, signal?.reason))
+      abort.abort(signal?.reason)
+    }
+    const onTimeout = (): void => {
+      const error = timeoutError(what, timeoutMs)
+      fail(error)
+      abort.abort(error)
+    }
+    const timer = clock.setTimer(timeoutMs, onTimeout, 'awaited')
+    signal?.addEventListener('abort', onAbort)
+    if (signal?.aborted === true) onAbort()
+    try {
+      work(abort.signal).then((value) => {
+        end()
+        resolve(value)
+      }, fail)
+    } catch (error) {
+      // A store of someone else's may throw where it should reject.
+      fail(error)
+    }
+  })
 }
 
 /** Throws ABORTED where it was: between the steps of something that takes long. */

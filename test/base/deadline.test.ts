@@ -162,6 +162,16 @@ test('what was aborted for a deadline of ours is not the caller’s doing', asyn
   expect(clock.armed).toBe(0)
 })
 
+test('work that throws before it has begun leaves nothing behind either', async () => {
+  const { limits, leftovers } = setUp()
+  const failure = new Error('no kettle')
+  const working = withSignal(limits, () => {
+    throw failure
+  })
+  await expect(working).rejects.toBe(failure)
+  expect(leftovers()).toBe(0)
+})
+
 test('work that ends in time leaves no timer and no listener behind', async () => {
   const clock = new ManualClock()
   const { signal } = new AbortController()
