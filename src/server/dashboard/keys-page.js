@@ -1,13 +1,15 @@
-/** One key: what the cache, the journal and the database each have of it, side by side. */
+/** Keys of a cache, and of one of them what the cache, the journal and the database each have, side by side. */
 
 import { get, keyPath, post } from './api.js'
 import { busy, complain, note } from './dialogs.js'
 import { fill, h, uniqueId } from './dom.js'
 import { count } from './format.js'
 import { icon } from './icons.js'
+import { keyList } from './key-list.js'
 import { cell, kindChip, valueColumns, writtenColumns } from './values.js'
 
 /** @typedef {import('./api.js').Inspection} Inspection */
+/** @typedef {import('./dom.js').Child} Child */
 
 /** @param {import('./main.js').PageContext} context @returns {import('./main.js').Page} */
 export function keysPage({ caches, query }) {
@@ -23,6 +25,19 @@ export function keysPage({ caches, query }) {
     spellcheck: 'false',
   })
   const result = h('div', { class: 'stack', 'aria-live': 'polite' })
+  const list = keyList({
+    cache: () => cache.value,
+    linkTo: addressOf,
+    onChosen: (wanted) => void open(wanted),
+    onListed: () => {
+      if (!isClosed) history.replaceState(null, '', addressOf(chosen))
+    },
+  })
+  /** The key that is shown. */
+  let chosen = ''
+  /** Counts what was looked up: a slow answer does not take the place of a later one. */
+  let looks = 0
+  let isClosed = false
 
   const element = h(
     'div',
@@ -37,7 +52,7 @@ export function keysPage({ caches, query }) {
         h(
           'p',
           { class: 'muted' },
-          'One key in the cache, in the journal and in the database, side by side.',
+          'All keys of a cache; one of them in the cache, in the journal and in the database, side by side.',
         ),
       ),
     ),
@@ -46,29 +61,71 @@ export function keysPage({ caches, query }) {
       {
         class: 'filters',
         role: 'search',
+        'aria-label': 'One key',
         onsubmit: (/** @type {Event} */ event) => {
           event.preventDefault()
-          const found = `#/keys?cache=${encodeURIComponent(cache.value)}&key=${encodeURIComponent(key.value)}`
-          // The address is kept, so that it can be shared; the same one again is only looked up anew.
-          if (location.hash === found) void look().catch(complain)
-          else location.hash = found
+          void open(key.value)
         },
       },
       h('div', { class: 'field' }, h('label', { for: cacheId }, 'Cache'), cache),
       h('div', { class: 'field grow' }, h('label', { for: keyId }, 'Key'), key),
       h('button', { class: 'button primary' }, 'Look up'),
     ),
-    result,
+    h('div', { class: 'browse' }, list.element, result),
   )
 
-  async function look() {
-    const found = /** @type {Inspection} */ (await get(keyPath(cache.value, key.value)))
+  /** The address is kept, so that it can be shared. @param {string} wanted */
+  function addressOf(wanted) {
+    const parts = new URLSearchParams({ cache: cache.value })
+    if (wanted !== '') parts.set('key', wanted)
+    const prefix = list.prefix()
+    if (prefix !== undefined) parts.set('prefix', prefix)
+    return `#/keys?${parts}`
+  }
+
+  /** Without leaving the page: the list stays where it is. @param {string} wanted */
+  async function open(wanted) {
+    const address = addressOf(wanted)
+    if (location.hash !== address) history.pushState(null, '', address)
+    key.value = wanted
+    await look(wanted)
+    // On a phone it is below the list.
+    if (result.getBoundingClientRect().top > innerHeight / 2) result.scrollIntoView()
+  }
+
+  /** @param {string} wanted */
+  async function look(wanted) {
+    looks += 1
+    const mine = looks
+    chosen = wanted
+    list.choose(wanted)
+    /** @type {Child | Child[]} */
+    let shown
+    try {
+      const found = /** @type {Inspection} */ (await get(keyPath(cache.value, wanted)))
+      shown = shownKey(found, () => void look(wanted))
+    } catch (error) {
+      // What is there of another key must not be taken for this one's.
+      const text = error instanceof Error ? error.message : String(error)
+      shown = h('p', { class: 'card error wrap' }, text)
+    }
+    if (mine === looks) fill(result, shown)
+  }
+
+  function showNone() {
+    looks += 1
+    chosen = ''
+    list.choose('')
     fill(
       result,
-      shownKey(found, () => void look().catch(complain)),
+      h('p', { class: 'card muted wide-only' }, 'Choose a key from the list, or look one up.'),
     )
   }
 
+  cache.addEventListener('change', () => {
+    showNone()
+    void list.load().catch(complain)
+  })
   void (async () => {
     const names = await caches()
     fill(
@@ -78,10 +135,25 @@ export function keysPage({ caches, query }) {
     const wanted = query.get('cache')
     if (wanted !== null && names.includes(wanted)) cache.value = wanted
     key.value = query.get('key') ?? ''
-    if (key.value === '') key.focus()
-    else await look()
+    list.beginWith(query.get('prefix') ?? '')
+    const wantedKey = key.value
+    if (wantedKey === '') {
+      key.focus()
+      showNone()
+    }
+    // Who asks for a key asks for that only: a list reads all that is pending.
+    const isListed = names.length > 0 && (wantedKey === '' || query.has('prefix'))
+    await Promise.all([
+      wantedKey === '' ? undefined : look(wantedKey),
+      isListed && !isClosed ? list.load() : undefined,
+    ])
   })().catch(complain)
-  return { element }
+  return {
+    element,
+    close: () => {
+      isClosed = true
+    },
+  }
 }
 
 /** @param {Inspection} found @param {() => void} again */

@@ -323,6 +323,90 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     expect(complaints).toEqual([])
   })
 
+  test('lists the keys of a cache, those in the journal only too, and shows the chosen one', async () => {
+    await administer(
+      server.url,
+      "insert into users (id, name) select 'row-' || n, 'Ada' from generate_series(100, 249) n",
+    )
+    book.pause()
+    await users.set('new-1', { name: 'Bob', visits: 1 })
+    await users.delete('row-249')
+    await open('keys')
+    const keys = page.getByRole('list', { name: 'Keys of the cache' }).getByRole('link')
+    await page.getByText('100 keys so far').waitFor()
+    expect(await keys.count()).toBe(100)
+    const more = page.getByRole('button', { name: 'Load more' })
+    await more.click()
+    await page.getByText('150 keys', { exact: true }).waitFor()
+    expect(await more.isVisible()).toBe(false)
+    expect(new Set(await keys.allTextContents()).size).toBe(150)
+    await keys.getByText('new-1', { exact: true }).click()
+    await page.getByRole('row', { name: 'name Bob Bob –' }).waitFor()
+    expect(page.url()).toContain('#/keys?cache=users&key=new-1')
+    // The list stays where it is, and goes on by keys from the chosen one.
+    expect(await keys.count()).toBe(150)
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.press('Enter')
+    await page.getByRole('row', { name: 'name – – Ada' }).waitFor()
+    expect(await page.getByLabel('Key', { exact: true }).inputValue()).toBe('row-100')
+    await page.keyboard.press('End')
+    expect(await page.evaluate('document.activeElement?.textContent')).toBe('row-248')
+    await page.keyboard.press('Home')
+    expect(await page.evaluate('document.activeElement?.textContent')).toBe('new-1')
+
+    await page.getByLabel('Keys that begin with').fill('row-24')
+    await page.keyboard.press('Enter')
+    await page.getByText('9 keys', { exact: true }).waitFor()
+    await page.reload()
+    await page.getByText('9 keys', { exact: true }).waitFor()
+    await page.getByRole('row', { name: 'name – – Ada' }).waitFor()
+    await page.goBack()
+    await page.getByRole('row', { name: 'name Bob Bob –' }).waitFor()
+    await page.getByLabel('Keys that begin with').fill('nobody')
+    await page.getByRole('button', { name: 'List', exact: true }).click()
+    await page.getByText('No key begins so.').waitFor()
+
+    // What is wrong with a key takes the place of the key before it.
+    await page.getByLabel('Key', { exact: true }).fill('x'.repeat(2_000))
+    await page.getByRole('button', { name: 'Look up' }).click()
+    await page.getByText(/at most 1024 bytes/).waitFor()
+    expect(await page.getByRole('row').count()).toBe(0)
+    expect(complaints.filter((text) => !text.includes('400'))).toEqual([])
+  })
+
+  test('begins a list of keys again where the server has forgotten it, and says why it has none', async () => {
+    await administer(
+      server.url,
+      "insert into users (id, name) select 'row-' || n, 'Ada' from generate_series(100, 10349) n",
+    )
+    await open('keys')
+    await page.getByText('100 keys so far').waitFor()
+    const more = page.getByRole('button', { name: 'Load more' })
+    await more.click()
+    await page.getByText('200 keys so far').waitFor()
+    // Others took its place.
+    for (let list = 0; list < 16; list++) {
+      const headers = { authorization: `Bearer ${token}` }
+      await fetch(`${http.url}/api/caches/users/keys?limit=1`, { headers })
+    }
+    await more.click()
+    await note('The list had expired, and was begun again.').waitFor()
+    await page.getByText('100 keys so far').waitFor()
+    // Beyond what the server looks at for one answer.
+    await page.getByLabel('Keys that begin with').fill('row-9999')
+    await page.keyboard.press('Enter')
+    await page.getByText('1 key', { exact: true }).waitFor()
+    await page.getByLabel('Keys that begin with').fill('')
+    await server.shutDown()
+    await page.getByRole('button', { name: 'List', exact: true }).click()
+    await page.getByText(/^postgres: /).waitFor()
+    await server.start()
+    await page.getByRole('button', { name: 'List', exact: true }).click()
+    await page.getByText('100 keys so far').waitFor()
+    // Refusals are answers of the server, which the browser notes.
+    expect(complaints.filter((text) => !/410|503/.test(text))).toEqual([])
+  })
+
   test('shows hostile keys, values and errors as the text that they are', async () => {
     const hostile = '<img src=x onerror="window.hacked = true">'
     await administer(
@@ -398,12 +482,13 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     await refused('a-key-that-is-longer-than-a-phone-is-wide-'.repeat(4), 'b')
     book.pause()
     await users.set('c', { name: 'x'.repeat(500), visits: 1 })
+    await users.set('k'.repeat(300), { name: 'Ada', visits: 1 })
     await page.setViewportSize({ width: 375, height: 812 })
     // What each page shows once it has all that it asked the server for.
     for (const [name, last] of [
       ['overview', 'Flushing is paused. What is written'],
       ['pending', 'name=xxx'],
-      ['keys', 'side by side'],
+      ['keys', '2 keys'],
       ['keys?cache=users&key=c', 'up to position'],
       ['dead-letters', 'name=Mallory'],
       ['operations', 'What only a restart changes'],
@@ -439,6 +524,10 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
       await page.getByRole('status').getByText('Flushing is paused').waitFor()
       expect([name, await barriers()]).toEqual([name, []])
     }
+    await open('keys?cache=users&key=42&prefix=')
+    await page.getByRole('link', { name: '42', exact: true }).waitFor()
+    await page.getByRole('row', { name: /visits/ }).waitFor()
+    expect(await barriers()).toEqual([])
     await open('dead-letters')
     await page.getByRole('button', { name: 'a', exact: true }).click()
     await page.getByRole('dialog').getByRole('table').waitFor()
