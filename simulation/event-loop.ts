@@ -175,6 +175,8 @@ export class Life implements Clock {
   }
 
   setTimer(delayMs: number, fire: () => void): Timer {
+    // It keeps a process alive, and never comes: nothing for a world.
+    if (delayMs === Infinity) return { cancel: () => undefined }
     return this.#loop.schedule(this, delayMs, fire)
   }
 

@@ -12,8 +12,8 @@ export interface Clock {
   /** Milliseconds since 1970. May jump either way. */
   wallTime(): number
   /**
-   * Calls `fire` once, `delayMs` from now. Any finite delay is right, beyond 2^31 ms too. A timer keeps no process alive,
-   * unless it is the end of what a caller awaits.
+   * Calls `fire` once, `delayMs` from now. Any delay is right, beyond 2^31 ms too; after Infinity it never does. A timer
+   * keeps no process alive, unless it is the end of what a caller awaits: then it does until it fires or is cancelled.
    */
   setTimer(delayMs: number, fire: () => void, awaited?: 'awaited'): Timer
   /** Calls `fire` once this turn's callbacks and promises are done, and I/O had its turn. */

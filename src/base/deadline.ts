@@ -1,7 +1,8 @@
 /**
  * Waiting that ends: with a deadline, with a signal, or with both.
  *
- * However a wait ends, it leaves no timer, no listener and no unhandled rejection behind.
+ * Whoever waits keeps the process alive for as long as it waits: what it waits for may be a timer of the engine alone,
+ * which keeps none alive. However a wait ends, it leaves no timer, no listener and no unhandled rejection behind.
  */
 
 import { assert } from './assert.ts'
@@ -25,10 +26,9 @@ export interface WaitLimits {
  */
 export function waitFor<T>(promise: Promise<T>, limits: WaitLimits): Promise<T> {
   const { clock, timeoutMs = Infinity, signal, what, details } = limits
-  if (timeoutMs === Infinity && signal === undefined) return promise
   return new Promise((resolve, reject) => {
     const end = (): void => {
-      timer?.cancel()
+      timer.cancel()
       signal?.removeEventListener('abort', onAbort)
     }
     const onAbort = (): void => {
@@ -39,8 +39,7 @@ export function waitFor<T>(promise: Promise<T>, limits: WaitLimits): Promise<T> 
       end()
       reject(timeoutError(what, timeoutMs, details))
     }
-    const timer: Timer | undefined =
-      timeoutMs === Infinity ? undefined : clock.setTimer(timeoutMs, onTimeout, 'awaited')
+    const timer = clock.setTimer(timeoutMs, onTimeout, 'awaited')
     signal?.addEventListener('abort', onAbort)
     promise.then(
       (value) => {

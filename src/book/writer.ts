@@ -96,8 +96,10 @@ export class Writer {
           return true
         },
       }
-      const deadline = this.#clock.setTimer(limits.waitMs, () =>
-        giveUp(this.#refusal(limits.waitMs)),
+      const deadline = this.#clock.setTimer(
+        limits.waitMs,
+        () => giveUp(this.#refusal(limits.waitMs)),
+        'awaited',
       )
       limits.signal?.addEventListener('abort', onAbort)
       if (this.#waiting.push(waiting) === 1) this.#onPressure()

@@ -2,6 +2,7 @@ import { getEventListeners } from 'node:events'
 
 import { expect, test } from 'vitest'
 
+import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { Deferred, pause, waitFor, Wake, withSignal } from '../../src/base/deadline.ts'
 import { ManualClock } from '../support/manual-clock.ts'
 import { settled } from '../support/settled.ts'
@@ -64,11 +65,34 @@ test('a signal that was aborted before ends the wait at once, even of a settled 
   await settled()
 })
 
-test('without limits the promise itself is returned; Infinity is no limit', () => {
+test('a wait without limits has a timer that never fires and keeps the process alive, until it ends', async () => {
   const { clock } = setUp()
-  const promise = Promise.resolve(1)
-  expect(waitFor(promise, { clock, what: 'x' })).toBe(promise)
-  expect(waitFor(promise, { clock, timeoutMs: Infinity, what: 'x' })).toBe(promise)
+  const awaited: unknown[] = []
+  const watched: Clock = {
+    now: () => clock.now(),
+    wallTime: () => clock.wallTime(),
+    defer: (fire) => clock.defer(fire),
+    setTimer: (delayMs, fire, kept) => {
+      awaited.push([delayMs, kept])
+      return clock.setTimer(delayMs, fire)
+    },
+  }
+  const slow = new Deferred<number>()
+  const wait = waitFor(slow.promise, { clock: watched, what: 'x' })
+  await clock.advance(1e12)
+  expect(awaited).toEqual([[Infinity, 'awaited']])
+  expect(clock.armed).toBe(1)
+  slow.resolve(7)
+  expect(await wait).toBe(7)
+  expect(clock.armed).toBe(0)
+})
+
+test('the system’s clock has a timer that never fires', async () => {
+  let fired = false
+  const timer = systemClock.setTimer(Infinity, () => (fired = true), 'awaited')
+  await pause(20, { clock: systemClock, signal: undefined, what: 'x' })
+  timer.cancel()
+  expect(fired).toBe(false)
 })
 
 test('a signal alone is enough', async () => {
@@ -78,9 +102,9 @@ test('a signal alone is enough', async () => {
     signal: controller.signal,
     what: 'x',
   })
-  expect(clock.armed).toBe(0)
   controller.abort()
   await expect(wait).rejects.toMatchObject({ code: 'ABORTED' })
+  expect(clock.armed).toBe(0)
 })
 
 test('a pause lasts its time, or until the signal, and leaves nothing behind', async () => {
