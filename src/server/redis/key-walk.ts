@@ -81,7 +81,7 @@ export class KeyWalks {
     const names: string[] = []
     let ended = false
     while (names.length < count) {
-      const step = await walk.names.next()
+      const step = await this.#step(walk, cursor)
       if (step.done === true) {
         ended = true
         break
@@ -89,6 +89,17 @@ export class KeyWalks {
       names.push(step.value)
     }
     return this.#turned(walk, cursor, names, ended)
+  }
+
+  /** A walk that failed is over, and its generator would say that it has come to the end: no cursor may lead there. */
+  async #step(walk: Walk, cursor: number): Promise<IteratorResult<string>> {
+    try {
+      return await walk.names.next()
+    } catch (error) {
+      this.#walks.delete(cursor)
+      if (walk.last !== undefined) this.#walks.delete(walk.last.cursor)
+      throw error
+    }
   }
 
   #begin(database: number): Walk {

@@ -33,6 +33,27 @@ describe('a walk', () => {
     await expect(walks.page(0, first.next, 1)).rejects.toThrow('ERR invalid cursor')
   })
 
+  test('that failed is over: its cursors do not make it look complete', async () => {
+    const failing = {
+      space: { isOver: () => false, nameOf: (key: string) => key },
+      cache: {
+        async *keys() {
+          yield* ['a', 'b']
+          throw new Error('the store is away')
+        },
+      },
+    }
+    const walks = new KeyWalks({ parts: () => [failing] } as unknown as Databases, systemRandom)
+    const first = await walks.page(0, 0, 1)
+    const second = await walks.page(0, first.next, 1)
+    await expect(walks.page(0, second.next, 1)).rejects.toThrow('the store is away')
+    for (const { next } of [first, second]) {
+      await expect(walks.page(0, next, 1)).rejects.toThrow('ERR invalid cursor')
+    }
+    // So may the first page be.
+    await expect(walks.page(0, 0, 3)).rejects.toThrow('the store is away')
+  })
+
   test('is of one database', async () => {
     const walks = walksOver(names)
     const { next } = await walks.page(0, 0, 1)
