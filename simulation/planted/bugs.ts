@@ -193,7 +193,7 @@ const recovery: readonly PlantedBug[] = [
     file: 'src/book/open.ts',
     edits: [
       {
-        find: 'await flusher.recover()\n    flusher.start()',
+        find: 'await flusher.recover()\n    goOn()\n    flusher.start()',
         replace: 'void flusher.recover().then(() => flusher.start())',
       },
     ],
