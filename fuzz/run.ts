@@ -31,7 +31,11 @@ const command = new Command('fuzz')
     '--target <name>',
     'only this one, or all whose names begin so (journal: journal-damage, …)',
   )
-  .option('--seed <number>', 'the first one (default: by chance)', integer(0, 2 ** 32))
+  .option(
+    '--seed <number>',
+    'the first one (default: by chance)',
+    integer(0, Number.MAX_SAFE_INTEGER),
+  )
   .option('--path <path>', 'of the one case that failed, as the failure says')
   .addHelpText(
     'after',
@@ -39,8 +43,8 @@ const command = new Command('fuzz')
 Targets:
 ${targets.map(({ name, doc }) => `  ${name.padEnd(20)}${doc}`).join('\n')}
 
-A case that fails is shrunk, and printed with what repeats it. The exit code is 0 where all hold, and 1 where one does
-not, or where a target never came to an outcome that it can come to.`,
+A case that fails is shrunk, and printed with what repeats it. The exit code is 0 where all hold, 1 where one does not,
+or where a target never came to an outcome that it can come to, and 2 where the options make no sense.`,
   )
 
 async function main({ seconds, target, seed = randomInt(2 ** 31), path }: Given): Promise<number> {

@@ -1,7 +1,8 @@
 /** The command behind `npm run simulate`. */
 
 import { availableParallelism } from 'node:os'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
+import { integer } from '../src/cli/flags.ts'
 import { faults, faultShare, missing, states } from './coverage.ts'
 import { gradeOf, runSeeds, sqliteDirectory, type Grades } from './seeds.ts'
 import { shrink } from './shrink.ts'
@@ -21,12 +22,14 @@ interface Given {
   readonly without: string | undefined
 }
 
+const wholeNumber = integer(0, Number.MAX_SAFE_INTEGER)
+
 const command = new Command('simulate')
   .description(
     'Runs Daybook on a virtual clock, disk and database, with everything going wrong, and checks what it promises.',
   )
-  .option('--seeds <count>', 'how many worlds', integer, 1000)
-  .option('--seed <number>', 'the first one', integer, 1)
+  .option('--seeds <count>', 'how many worlds', wholeNumber, 1000)
+  .option('--seed <number>', 'the first one', wholeNumber, 1)
   .addOption(
     new Option(
       '--grade <grade>',
@@ -35,11 +38,11 @@ const command = new Command('simulate')
       .choices(['memory', 'sqlite', 'mixed'])
       .default('mixed'),
   )
-  .option('--threads <count>', 'side by side', integer, Math.min(8, availableParallelism()))
+  .option('--threads <count>', 'side by side', wholeNumber, Math.min(8, availableParallelism()))
   .option(
     '--twice-every <count>',
     'run each so-manieth seed twice, and compare the traces',
-    integer,
+    wholeNumber,
     100,
   )
   .option('--trace', 'print everything that happens in one world', false)
@@ -145,10 +148,4 @@ async function printFailure({ seed, checker, message }: Failure, grades: Grades)
 
 function listOf(text: string | undefined): string[] {
   return text === undefined || text === '' ? [] : text.split(',')
-}
-
-function integer(text: string): number {
-  const number = Number(text)
-  if (Number.isSafeInteger(number) && number >= 0) return number
-  throw new InvalidArgumentError('It must be a whole number.')
 }

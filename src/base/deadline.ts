@@ -25,34 +25,7 @@ export interface WaitLimits {
  * The promise goes on by itself; what becomes of it after that is not reported anywhere.
  */
 export function waitFor<T>(promise: Promise<T>, limits: WaitLimits): Promise<T> {
-  const { clock, timeoutMs = Infinity, signal, what, details } = limits
-  return new Promise((resolve, reject) => {
-    const end = (): void => {
-      timer.cancel()
-      signal?.removeEventListener('abort', onAbort)
-    }
-    const onAbort = (): void => {
-      end()
-      reject(abortedError(what, signal?.reason, details))
-    }
-    const onTimeout = (): void => {
-      end()
-      reject(timeoutError(what, timeoutMs, details))
-    }
-    const timer = clock.setTimer(timeoutMs, onTimeout, 'awaited')
-    signal?.addEventListener('abort', onAbort)
-    promise.then(
-      (value) => {
-        end()
-        resolve(value)
-      },
-      (error: Error) => {
-        end()
-        reject(error)
-      },
-    )
-    if (signal?.aborted === true) onAbort()
-  })
+  return wait(limits, () => promise)
 }
 
 /** Resolves after `delayMs`, or throws ABORTED with the signal. */
@@ -74,10 +47,23 @@ export async function pause(
  * nobody waiting.
  */
 export function withSignal<T>(
-  { clock, timeoutMs, signal, what }: Omit<WaitLimits, 'timeoutMs'> & { timeoutMs: number },
+  limits: Omit<WaitLimits, 'timeoutMs'> & { timeoutMs: number },
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const abort = new AbortController()
+  return wait(
+    limits,
+    () => work(abort.signal),
+    (reason) => abort.abort(reason),
+  )
+}
+
+/** `onLimit` is called after the wait has ended at a limit, with why. */
+function wait<T>(
+  { clock, timeoutMs = Infinity, signal, what, details }: WaitLimits,
+  begin: () => Promise<T>,
+  onLimit: (reason: unknown) => void = () => undefined,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const end = (): void => {
       timer.cancel()
@@ -88,19 +74,19 @@ export function withSignal<T>(
       reject(error)
     }
     const onAbort = (): void => {
-      fail(abortedError(what, signal?.reason))
-      abort.abort(signal?.reason)
+      fail(abortedError(what, signal?.reason, details))
+      onLimit(signal?.reason)
     }
     const onTimeout = (): void => {
-      const error = timeoutError(what, timeoutMs)
+      const error = timeoutError(what, timeoutMs, details)
       fail(error)
-      abort.abort(error)
+      onLimit(error)
     }
     const timer = clock.setTimer(timeoutMs, onTimeout, 'awaited')
     signal?.addEventListener('abort', onAbort)
     if (signal?.aborted === true) onAbort()
     try {
-      work(abort.signal).then((value) => {
+      begin().then((value) => {
         end()
         resolve(value)
       }, fail)

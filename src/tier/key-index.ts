@@ -39,16 +39,8 @@ export class KeyIndex<Item extends Keyed> {
   }
 
   get(key: string): Item | undefined {
-    const slots = this.#slots
-    const mask = this.#mask
-    const hash = this.#hashOf(key)
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const number = slots[2 * slot + 1] as number
-      if (number === 0) return undefined
-      if (slots[2 * slot] !== hash) continue
-      const item = this.#items[number] as Item
-      if (item.key === key) return item
-    }
+    const slot = this.#slotOf(key)
+    return slot < 0 ? undefined : this.#items[this.#slots[2 * slot + 1] as number]
   }
 
   /**
@@ -88,16 +80,11 @@ export class KeyIndex<Item extends Keyed> {
   remove(key: string): void {
     const slots = this.#slots
     const mask = this.#mask
-    const hash = this.#hashOf(key)
-    let slot = hash & mask
-    for (; ; slot = (slot + 1) & mask) {
-      const number = slots[2 * slot + 1] as number
-      if (number === 0) return
-      if (slots[2 * slot] !== hash || this.#items[number]?.key !== key) continue
-      this.#items[number] = undefined
-      this.#free.push(number)
-      break
-    }
+    let slot = this.#slotOf(key)
+    if (slot < 0) return
+    const number = slots[2 * slot + 1] as number
+    this.#items[number] = undefined
+    this.#free.push(number)
     // What would not be found over the gap moves into it (Knuth, TAOCP 3, algorithm 6.4R).
     for (let next = (slot + 1) & mask; ; next = (next + 1) & mask) {
       if (slots[2 * next + 1] === 0) break
@@ -115,6 +102,18 @@ export class KeyIndex<Item extends Keyed> {
     this.#mask = initialSlots - 1
     this.#items.length = 1
     this.#free.length = 0
+  }
+
+  /** -1: it is not there. */
+  #slotOf(key: string): number {
+    const slots = this.#slots
+    const mask = this.#mask
+    const hash = this.#hashOf(key)
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+      const number = slots[2 * slot + 1] as number
+      if (number === 0) return -1
+      if (slots[2 * slot] === hash && this.#items[number]?.key === key) return slot
+    }
   }
 
   #place(hash: number, number: number): void {
