@@ -20,59 +20,9 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs'
-import { parentPort } from 'node:worker_threads'
-
-export type DiskCall =
-  | { readonly name: 'makeDirectory'; readonly path: string }
-  | { readonly name: 'list'; readonly path: string }
-  | { readonly name: 'size'; readonly path: string }
-  | { readonly name: 'open'; readonly path: string; readonly mode: 'create' | 'write' | 'read' }
-  | { readonly name: 'rename'; readonly path: string; readonly to: string }
-  | { readonly name: 'remove'; readonly path: string }
-  | { readonly name: 'syncDirectory'; readonly path: string }
-  | {
-      readonly name: 'read'
-      readonly fd: number
-      readonly path: string
-      readonly offset: number
-      readonly length: number
-    }
-  | {
-      readonly name: 'write' | 'writeDurably'
-      readonly fd: number
-      readonly path: string
-      readonly offset: number
-      /** Over shared memory where the caller's is: then nothing is copied. */
-      readonly bytes: Uint8Array
-    }
-  | {
-      readonly name: 'zeroFill'
-      readonly fd: number
-      readonly path: string
-      readonly offset: number
-      readonly length: number
-    }
-  | { readonly name: 'sync' | 'close'; readonly fd: number; readonly path: string }
-  | { readonly name: 'truncate'; readonly fd: number; readonly path: string; readonly size: number }
-
-export interface DiskRequest {
-  readonly id: number
-  readonly call: DiskCall
-}
-
-/** An error's own fields do not survive structured cloning: they travel beside it. */
-export interface DiskFailure {
-  readonly message: string
-  readonly code: string | undefined
-  readonly syscall: string | undefined
-  readonly path: string
-}
-
-export interface DiskReply {
-  readonly id: number
-  readonly result?: unknown
-  readonly failure?: DiskFailure
-}
+import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import type { DiskCall, DiskFailure, DiskReply, DiskRequest, DiskThreadData } from './disk-calls.ts'
+import { Mailbox, nextCall, type KeptWrite } from './mailbox.ts'
 
 /** No write may spin for ever on a disk that takes nothing. */
 class ShortWriteError extends Error {
@@ -173,18 +123,45 @@ function syncDirectory(path: string): void {
   }
 }
 
-function failureOf(error: unknown, path: string): DiskFailure {
+function failureOf(error: unknown): DiskFailure {
   const { message, code, syscall } = error as NodeJS.ErrnoException
-  return { message, code, syscall, path }
+  return { message, code, syscall }
 }
 
-parentPort?.on('message', ({ id, call }: DiskRequest) => {
-  let reply: DiskReply
+const { memory, port } = workerData as DiskThreadData
+const mailbox = new Mailbox(memory)
+const kept: SharedArrayBuffer[] = []
+
+function performKept({ durably, fd, kept: index, start, length, offset }: KeptWrite): undefined {
+  const buffer = kept[index]
+  if (buffer === undefined) throw new Error('The thread was not given the buffer.')
+  writeFully(fd, new Uint8Array(buffer, start, length), offset)
+  if (durably) fdatasyncSync(fd)
+}
+
+function performMessage(): unknown {
+  const { call, keep } = receiveMessageOnPort(port)?.message as DiskRequest
+  if (keep !== undefined && 'bytes' in call) kept[keep] = call.bytes.buffer as SharedArrayBuffer
+  return perform(call)
+}
+
+/** True where the answer is a message. */
+function reply(result: unknown): boolean {
+  if (result === undefined) return false
+  const transfer = result instanceof Uint8Array ? [result.buffer as ArrayBuffer] : []
+  port.postMessage({ result } satisfies DiskReply, transfer)
+  return true
+}
+
+/** Until the caller terminates the thread. */
+for (let call = 0; ; call = nextCall(call)) {
+  const write = mailbox.take(call)
+  let isMessage: boolean
   try {
-    reply = { id, result: perform(call) }
+    isMessage = reply(write === undefined ? performMessage() : performKept(write))
   } catch (error) {
-    reply = { id, failure: failureOf(error, call.path) }
+    port.postMessage({ failure: failureOf(error) } satisfies DiskReply)
+    isMessage = true
   }
-  const transfer = reply.result instanceof Uint8Array ? [reply.result.buffer as ArrayBuffer] : []
-  parentPort?.postMessage(reply, transfer)
-})
+  mailbox.answer(call, isMessage)
+}

@@ -7,8 +7,8 @@
  */
 
 import { closeSync, openSync } from 'node:fs'
-import { Worker } from 'node:worker_threads'
-import type { DiskCall, DiskFailure, DiskReply, DiskRequest } from './disk-thread.ts'
+import { DiskCaller, FileError } from './disk-caller.ts'
+import type { DiskCall } from './disk-calls.ts'
 import type { File, Files, Lock } from './files.ts'
 
 /** How long idle threads are kept for the next open, so that opening a daybook starts them once. */
@@ -17,96 +17,15 @@ const zeroSliceBytes = 2 << 20
 /** SQLITE_BUSY: another connection, of this process or another one, has the lock. */
 const sqliteBusy = 5
 
-/** A failed file call, with what Node's own error has. */
-class FileError extends Error {
-  override readonly name = 'FileError'
-  readonly code: string | undefined
-  readonly syscall: string | undefined
-  readonly path: string
-
-  constructor(failure: DiskFailure) {
-    super(failure.message)
-    this.code = failure.code
-    this.syscall = failure.syscall
-    this.path = failure.path
-  }
-}
-
-interface Waiter {
-  readonly path: string
-  readonly resolve: (result: unknown) => void
-  readonly reject: (error: FileError) => void
-}
-
-class DiskThread {
-  readonly #name: string
-  readonly #waiters = new Map<number, Waiter>()
-  #worker: Worker | undefined
-  #lastId = 0
-
-  constructor(name: string) {
-    this.#name = name
-  }
-
-  get idle(): boolean {
-    return this.#waiters.size === 0
-  }
-
-  perform(call: DiskCall): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const worker = (this.#worker ??= this.#start())
-      const id = ++this.#lastId
-      worker.postMessage({ id, call } satisfies DiskRequest)
-      if (this.idle) worker.ref()
-      this.#waiters.set(id, { path: call.path, resolve, reject })
-    })
-  }
-
-  /** Only while idle. */
-  stop(): void {
-    void this.#worker?.terminate()
-    this.#worker = undefined
-  }
-
-  #start(): Worker {
-    // The sources run as they are; the build renames them.
-    const file = import.meta.url.endsWith('.ts') ? './disk-thread.ts' : './disk-thread.js'
-    const worker = new Worker(new URL(file, import.meta.url), {
-      name: `daybook-${this.#name}`,
-      execArgv: [],
-      // It holds no data of its own: without limits V8 would let its garbage grow first.
-      resourceLimits: { maxOldGenerationSizeMb: 64 },
-    })
-    worker.unref()
-    worker.on('message', (reply: DiskReply) => this.#settle(worker, reply))
-    // Without a thread nobody knows what became of its calls: they fail, and a failed sync is never repeated.
-    worker.on('error', (error: Error) => this.#abandon(worker, error.message))
-    worker.on('exit', () => this.#abandon(worker, 'The disk thread ended.'))
-    return worker
-  }
-
-  #settle(worker: Worker, { id, result, failure }: DiskReply): void {
-    const waiter = this.#waiters.get(id)
-    this.#waiters.delete(id)
-    if (this.idle) worker.unref()
-    if (failure === undefined) waiter?.resolve(result)
-    else waiter?.reject(new FileError(failure))
-  }
-
-  #abandon(worker: Worker, message: string): void {
-    if (this.#worker !== worker) return
-    this.#worker = undefined
-    const waiters = [...this.#waiters.values()]
-    this.#waiters.clear()
-    for (const { path, reject } of waiters) {
-      reject(new FileError({ message, code: 'ERR_DISK_THREAD', syscall: undefined, path }))
-    }
-  }
-}
+/** The sources run as they are; the build renames them. */
+const diskThread = new URL(
+  import.meta.url.endsWith('.ts') ? './disk-thread.ts' : './disk-thread.js',
+  import.meta.url,
+)
 
 class NodeFiles implements Files {
-  readonly #urgent = new DiskThread('urgent')
-  readonly #background = new DiskThread('background')
+  readonly #urgent = new DiskCaller('urgent', diskThread)
+  readonly #background = new DiskCaller('background', diskThread)
   /** Open files and locks: while there are any, the threads stay. */
   #users = 0
   #linger: NodeJS.Timeout | undefined
@@ -135,7 +54,7 @@ class NodeFiles implements Files {
       await file.close()
     }
     const message = `EFBIG: ${path} is larger than ${maxBytes} bytes`
-    throw new FileError({ message, code: 'EFBIG', syscall: 'read', path })
+    throw new FileError({ message, code: 'EFBIG', syscall: 'read' }, path)
   }
 
   async open(path: string, mode: 'create' | 'write' | 'read'): Promise<File> {
@@ -198,7 +117,7 @@ class NodeFiles implements Files {
     }
   }
 
-  #call(thread: DiskThread, call: DiskCall): Promise<unknown> {
+  #call(thread: DiskCaller, call: DiskCall): Promise<unknown> {
     const done = thread.perform(call)
     if (this.#users > 0) return done
     return done.finally(() => this.#stopSoon())
@@ -286,7 +205,7 @@ class NodeFile implements File {
   get #target(): { fd: number; path: string } {
     if (this.#open) return { fd: this.#fd, path: this.#path }
     const message = `EBADF: ${this.#path} is closed`
-    throw new FileError({ message, code: 'EBADF', syscall: undefined, path: this.#path })
+    throw new FileError({ message, code: 'EBADF', syscall: undefined }, this.#path)
   }
 }
 

@@ -4,6 +4,7 @@ import { linkSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } f
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { DiskCaller } from '../../src/base/disk-caller.ts'
 import { nodeFiles } from '../../src/base/node-files.ts'
 
 let directory: string
@@ -165,6 +166,69 @@ describe('a lock', () => {
 })
 
 describe('the disk threads', () => {
+  test('take more calls at a time than the mailbox has slots, in their order', async () => {
+    const file = await nodeFiles.open(at('a'), 'create')
+    // More buffers than the thread keeps, each used several times.
+    const buffers = Array.from({ length: 40 }, (_, index) =>
+      Buffer.from(new SharedArrayBuffer(16)).fill(65 + index),
+    )
+    const writes: Promise<void>[] = []
+    for (let at = 0; at < 400; at++) {
+      const bytes = (buffers[at % 40] as Buffer).subarray(at % 8, 1 + (at % 8))
+      writes.push(file.write(bytes, at >> 1))
+    }
+    await Promise.all(writes)
+    // Of two writes to a place the second one counts.
+    const expected = Array.from({ length: 200 }, (_, index) => 65 + ((2 * index + 1) % 40))
+    expect([...(await file.read(0, 1000))]).toEqual(expected)
+    await file.close()
+  })
+
+  test('write beyond 2^30 bytes, and from buffers that are too large to be kept', async () => {
+    const file = await nodeFiles.open(at('a'), 'create')
+    const large = Buffer.from(new SharedArrayBuffer((4 << 20) + 1)).fill('z')
+    const small = Buffer.from(new SharedArrayBuffer(64)).fill('y')
+    const far = 5 * 2 ** 30 + 7
+    for (let round = 0; round < 2; round++) {
+      await file.write(large.subarray(0, 10), far)
+      await file.writeDurably(small.subarray(0, 3), far + 10)
+    }
+    expect(await file.read(far, 100)).toEqual(bytesOf('zzzzzzzzzzyyy'))
+    await file.close()
+  })
+
+  test('a failed write from shared memory names its code and call', async () => {
+    writeFileSync(at('a'), 'x')
+    const file = await nodeFiles.open(at('a'), 'read')
+    const shared = Buffer.from(new SharedArrayBuffer(64)).fill('y')
+    const refusal = { code: 'EBADF', syscall: 'write', path: at('a') }
+    // The first time it is a message, then it goes by the mailbox.
+    await expect(file.writeDurably(shared, 0)).rejects.toMatchObject(refusal)
+    await expect(file.writeDurably(shared, 0)).rejects.toMatchObject(refusal)
+    expect(await file.read(0, 10)).toEqual(bytesOf('x'))
+    await file.close()
+  })
+
+  test('calls of a thread that ends fail, and the next call starts another one', async () => {
+    const dying = `
+      import { workerData } from 'node:worker_threads'
+      Atomics.wait(workerData.memory, 0, 0)
+      throw new Error('out of luck')
+    `
+    const module = new URL(`data:text/javascript,${encodeURIComponent(dying)}`)
+    const caller = new DiskCaller('dying', module)
+    const failure = { code: 'ERR_DISK_THREAD', message: 'out of luck', path: at('a') }
+    for (let round = 0; round < 2; round++) {
+      const calls = Array.from({ length: 100 }, () =>
+        caller.perform({ name: 'size', path: at('a') }),
+      )
+      for (const outcome of await Promise.allSettled(calls)) {
+        expect(outcome).toMatchObject({ status: 'rejected', reason: failure })
+      }
+      expect(caller.idle).toBe(true)
+    }
+  })
+
   test('do not wait in libuv’s pool', async () => {
     let finished = 0
     // More than the pool has threads, each much longer than a write: whatever waits in the pool comes after some.
