@@ -22,9 +22,22 @@ export function greeting(
   if (http !== undefined) rows.push(...dashboardRows(config, http, terminal))
   const lines = [terminal.style('bold', 'Daybook is serving.'), ...pairs(terminal, rows)]
   if (redis !== undefined) {
-    lines.push('', `Try: redis-cli -p ${redis.port} hset users:1 name Ada`)
+    lines.push('', `Try: redis-cli ${redisFlags(config, redis.port)} ${firstCommand(config)}`)
   }
   return lines
+}
+
+function redisFlags({ redis: { password, tls } }: ServerConfig, port: number): string {
+  const flags = [`-p ${port}`]
+  if (tls !== undefined) flags.push('--tls')
+  if (password !== undefined) flags.push('--askpass')
+  return flags.join(' ')
+}
+
+/** Nobody knows here what columns a table of the user's own has. */
+function firstCommand({ caches }: ServerConfig): string {
+  const [mapped] = caches.keys()
+  return mapped === undefined ? 'hset users:1 name Ada' : `hgetall ${mapped}:1`
 }
 
 /**

@@ -5,14 +5,16 @@ import { describe, expect, test } from 'vitest'
 import { greeting } from '../../src/cli/serve-greeting.ts'
 import { Terminal } from '../../src/cli/terminal.ts'
 import { readServerConfig } from '../../src/server/config.ts'
+import type { Redis } from '../../src/server/redis/redis-server.ts'
 import type { Http } from '../../src/server/http/http-server.ts'
 
 const http = { url: 'http://127.0.0.1:6381', token: 'random-token' } as Http
+const redis = { host: '127.0.0.1', port: 6380 } as Redis
 
 function greeted(config: object, isTTY: boolean): string {
   const output = { write: () => true, isTTY }
   const terminal = new Terminal({ output, errors: output, environment: {}, now: () => 0 })
-  const lines = greeting(readServerConfig(config), { redis: undefined, http }, terminal)
+  const lines = greeting(readServerConfig(config), { redis, http }, terminal)
   return stripVTControlCharacters(lines.join('\n'))
 }
 
@@ -37,6 +39,17 @@ describe('the greeting', () => {
       const said = greeted({ http: { token } }, isTTY)
       expect(said).not.toContain('token')
     }
+  })
+
+  test('has a first command that works with the configuration', () => {
+    const users = { users: { table: 'people', key: 'id' } }
+    expect(greeted({}, true)).toMatch(/^Try: redis-cli -p 6380 hset users:1 name Ada$/m)
+    expect(greeted({ redis: { password: 'sesame' }, caches: users }, true)).toMatch(
+      /^Try: redis-cli -p 6380 --askpass hgetall users:1$/m,
+    )
+    expect(greeted({ redis: { tls: { cert: 'a.pem', key: 'b.pem' } } }, true)).toMatch(
+      /^Try: redis-cli -p 6380 --tls hset users:1 name Ada$/m,
+    )
   })
 
   test('says where everything is', () => {
