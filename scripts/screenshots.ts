@@ -132,6 +132,10 @@ await shoot('dead-letter.png', 'dead-letters', {
     await delay(500)
   },
 })
+book.pause()
+await users.merge('17', { visits: 4711 })
+await shoot('keys.png', 'keys?cache=users&prefix=&key=17')
+book.resume()
 await server.shutDown()
 await delay(45_000)
 await shoot('outage.png', 'overview', { dark: true })
