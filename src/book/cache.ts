@@ -889,9 +889,8 @@ export class Cache<T = Record<string, unknown>> {
 }
 
 /** As small as an async function can be: there is one for every write. */
-async function acknowledged(commit: Commit, entry: Entry): Promise<Receipt> {
-  await commit.done
-  return receiptOf(entry, 'journal')
+function acknowledged(commit: Commit, entry: Entry): Promise<Receipt> {
+  return commit.done.then(() => receiptOf(entry, 'journal'))
 }
 
 export function receiptOf(entry: Entry, durability: Durability): Receipt {

@@ -93,6 +93,12 @@ export class Writer {
   #commits = 0
   readonly #latencies = new Float64Array(latencySamples)
 
+  /** Made once: a function that makes one allocates for it at each call, even where it does not come to that. */
+  readonly #submit = (): void => {
+    this.#submitting = false
+    this.#pump()
+  }
+
   constructor(start: WriterStart, options: WriterOptions, supply: SegmentSupply, ports: Ports) {
     this.#options = options
     this.#supply = supply
@@ -267,10 +273,7 @@ export class Writer {
       this.#pump()
     } else if (!this.#submitting) {
       this.#submitting = true
-      queueMicrotask(() => {
-        this.#submitting = false
-        this.#pump()
-      })
+      queueMicrotask(this.#submit)
     }
   }
 

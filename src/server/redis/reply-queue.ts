@@ -52,12 +52,7 @@ export class ReplyQueue {
       if (position > last.position) last.position = position
       return
     }
-    const held: Held = { done, position, texts: [text], settled: done === undefined }
-    this.#held.push(held)
-    done?.then(
-      () => this.#settle(held),
-      (error: unknown) => this.#fail(held, error),
-    )
+    this.#hold({ done, position, texts: [text], settled: done === undefined })
   }
 
   /** What may be sent; it is not given again. */
@@ -65,6 +60,15 @@ export class ReplyQueue {
     const ready = this.#ready
     this.#ready = ''
     return ready
+  }
+
+  /** Apart from `add`, which would make room for these functions at each call. */
+  #hold(held: Held): void {
+    this.#held.push(held)
+    held.done?.then(
+      () => this.#settle(held),
+      (error: unknown) => this.#fail(held, error),
+    )
   }
 
   #settle(held: Held): void {

@@ -56,6 +56,8 @@ export class RequestParser {
   #own = false
   #plain = true
   #arguments: string[] = []
+  /** Those that are there. */
+  #count = 0
   /** Of the last request. */
   #name = ''
   #missing = 0
@@ -127,10 +129,8 @@ export class RequestParser {
         if (this.#missing === 0) continue
       }
       while (this.#missing > 0) if (!this.#argument()) return undefined
-      const complete = this.#arguments
-      this.#arguments = []
       this.#requestBytes = 0
-      return complete
+      return this.#arguments
     }
   }
 
@@ -146,6 +146,8 @@ export class RequestParser {
     }
     this.#advance(line)
     this.#missing = Math.max(count, 0)
+    this.#arguments = roomFor(count)
+    this.#count = 0
     this.#length = -1
     this.#requestBytes = 0
     return true
@@ -171,7 +173,8 @@ export class RequestParser {
     }
     const end = this.#at + this.#length
     if (end + 2 > this.#end) return false
-    this.#arguments.push(this.#text(end))
+    const text = this.#text(end)
+    this.#arguments[this.#count++] = text
     // Like Redis, without a look at the two bytes behind it.
     this.#at = end + 2
     this.#length = -1
@@ -184,7 +187,7 @@ export class RequestParser {
    * whose hash is known where the command is looked up.
    */
   #text(end: number): string {
-    const first = this.#arguments.length === 0
+    const first = this.#count === 0
     if (first && this.#isName(end)) return this.#name
     const text = latin1Of(this.#buffer, this.#at, end)
     if (first && text.length <= maxNameBytes) this.#name = text
@@ -242,6 +245,20 @@ export class RequestParser {
 
   #fail(reason: string): never {
     throw new ProtocolError(`ERR Protocol error: ${reason}`)
+  }
+}
+
+/** As long as it will be, for requests of the usual length: an array that grows begins with room for seventeen. */
+function roomFor(count: number): string[] {
+  switch (count) {
+    case 2:
+      return ['', '']
+    case 3:
+      return ['', '', '']
+    case 4:
+      return ['', '', '', '']
+    default:
+      return []
   }
 }
 
