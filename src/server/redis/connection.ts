@@ -454,7 +454,8 @@ export class Connection {
   ): readonly Target[] {
     const { databases } = this.#server
     const { keys } = command
-    const blind = ('blind' in command && command.blind?.(args)) || false
+    const blind =
+      ('blind' in command && !this.#server.events.tellsNew && command.blind?.(args)) || false
     // Most commands have one key.
     if (keys !== undefined && keys[0] === keys[1]) {
       return args.length <= keys[0]
@@ -541,10 +542,10 @@ export class Connection {
   #answer(text: string, done: Acknowledgement | undefined): void {
     const { session } = this
     if (done?.wrote === true) session.position = Math.max(session.position, done.position)
-    // What is pushed is no reply, and CLIENT REPLY OFF does not hold it back.
-    if (session.replies !== 'on' && !text.startsWith('>')) {
+    if (session.replies !== 'on') {
       this.#skip(done)
-      return
+      // What is pushed is no reply, though it looks like one in version 2: CLIENT REPLY OFF does not hold it back.
+      if (!text.startsWith('>') && !subscriptions.has(session.lastCommand)) return
     }
     this.#replies.add(text, done?.done, done?.position ?? 0)
     // What it counts as its own limits may have changed with AUTH.
@@ -602,9 +603,8 @@ interface Answered {
   readonly done: Acknowledgement
 }
 
-const subscriberCommands = new Set([
-  ...['subscribe', 'psubscribe', 'unsubscribe', 'punsubscribe', 'ping', 'quit', 'reset'],
-])
+const subscriptions = new Set(['subscribe', 'psubscribe', 'unsubscribe', 'punsubscribe'])
+const subscriberCommands = new Set([...subscriptions, 'ping', 'quit', 'reset'])
 
 function isForSubscribers(command: Command): boolean {
   return subscriberCommands.has(command.name)

@@ -5,11 +5,13 @@
 
 import type { Daybook } from '../../book/daybook.ts'
 import type { Cache } from '../../book/cache.ts'
+import type { Keyspace } from '../../book/keyspace.ts'
 import type { CacheOptions } from '../../book/options.ts'
 import type { Turn } from '../../book/turn.ts'
 import { maxKeyBytes } from '../../store/key.ts'
 import { keyTextOf } from './binary-text.ts'
 import { DocumentSpace } from './document-space.ts'
+import type { KeyspaceEvents } from './keyspace-events.ts'
 import type { Near } from './near.ts'
 import { RedisError } from './redis-error.ts'
 import type { Space, Target } from './space.ts'
@@ -42,13 +44,15 @@ const absenceMs = 86_400_000
 export class Databases {
   readonly #book: Daybook
   readonly #turn: Turn
+  readonly #events: KeyspaceEvents
   readonly #options: DatabasesOptions
   readonly #mapped = new Map<string, Part>()
   readonly #plain: (Part | undefined)[] = []
 
-  constructor(book: Daybook, turn: Turn, options: DatabasesOptions) {
+  constructor(book: Daybook, turn: Turn, events: KeyspaceEvents, options: DatabasesOptions) {
     this.#book = book
     this.#turn = turn
+    this.#events = events
     this.#options = options
   }
 
@@ -57,14 +61,15 @@ export class Databases {
     const ends = this.#options.mappings.some(({ rowExpiry }) => rowExpiry === 'delete')
       ? await this.#documents('redis:deadlines')
       : undefined
+    const around = { turn: this.#turn, events: this.#events, database: 0 }
     for (const { cache: name, rowExpiry } of this.#options.mappings) {
       const cache = await this.#book.cache<unknown>(name).ready()
       const keyspace = this.#turn.keyspace(name)
       if (keyspace === undefined) throw new Error(`Cache ${name} was declared.`)
       const prefix = `${name}:`
       const space = keyspace.schema.document
-        ? new DocumentSpace(keyspace, this.#turn, prefix)
-        : new TableSpace(keyspace, this.#turn, prefix, rowExpiry, ends?.space.keyspace)
+        ? new DocumentSpace(keyspace, around, prefix)
+        : new TableSpace(keyspace, around, prefix, rowExpiry, ends?.keyspace)
       this.#mapped.set(name, { space, cache })
     }
     await this.ready(0)
@@ -77,11 +82,12 @@ export class Databases {
   /** Makes a database usable, which is once for each. */
   async ready(index: number): Promise<void> {
     if (this.has(index)) return
-    const name = index === 0 ? 'redis' : `redis:${index}`
-    this.#plain[index] = await this.#documents(name)
+    const { cache, keyspace } = await this.#documents(index === 0 ? 'redis' : `redis:${index}`)
+    const around = { turn: this.#turn, events: this.#events, database: index }
+    this.#plain[index] = { space: new DocumentSpace(keyspace, around, ''), cache }
   }
 
-  async #documents(name: string): Promise<Part> {
+  async #documents(name: string): Promise<{ cache: Cache<unknown>; keyspace: Keyspace }> {
     const cache = await this.#book
       .cache<unknown>(name, {
         ...this.#options.documents,
@@ -92,7 +98,7 @@ export class Databases {
       .ready()
     const keyspace = this.#turn.keyspace(name)
     if (keyspace === undefined) throw new Error(`Cache ${name} was declared.`)
-    return { space: new DocumentSpace(keyspace, this.#turn, ''), cache }
+    return { cache, keyspace }
   }
 
   /** Where a key is. `blind`: the command does not look at what is there, or not where that is a row. */

@@ -67,7 +67,7 @@ const sections: Readonly<Record<string, (server: Server, stats: BookStats) => re
     ['total_net_input_bytes', server.stats.inputBytes],
     ['total_net_output_bytes', server.stats.outputBytes],
     ['rejected_connections', server.stats.rejectedConnections],
-    ['expired_keys', 0],
+    ['expired_keys', server.events.ended],
     ['evicted_keys', 0],
     ['keyspace_hits', stats.cache.hits],
     ['keyspace_misses', stats.cache.misses],

@@ -3,6 +3,7 @@
  * and no path can be set.
  */
 
+import { canonicalEvents, eventLetters } from './keyspace-events.ts'
 import { safeIntegerOf } from './numbers.ts'
 import { redisTable } from './options.ts'
 import { RedisError } from './redis-error.ts'
@@ -47,11 +48,17 @@ const live = (
   }
 }
 
-/** What there is not can be left off, but not be switched on: who waits for it would wait for ever. */
-const without = (what: string): Parameter => ({
-  get: () => '',
-  set: (_server, value) => (value === '' ? undefined : `${what} are not supported`),
-})
+const keyspaceEvents: Parameter = {
+  get: ({ config }) => config.notifyKeyspaceEvents,
+  set(server, text) {
+    const notifyKeyspaceEvents = canonicalEvents(text)
+    if (notifyKeyspaceEvents === undefined) {
+      return `Invalid event class character. Use '${eventLetters}'.`
+    }
+    server.configure({ notifyKeyspaceEvents })
+    return undefined
+  },
+}
 
 const parameters = new Map<string, Parameter>([
   ['maxmemory', fixed('0')],
@@ -73,7 +80,7 @@ const parameters = new Map<string, Parameter>([
   ['cluster-enabled', fixed('no')],
   ['tls-port', fixed('0')],
   ['io-threads', fixed('1')],
-  ['notify-keyspace-events', without('keyspace notifications')],
+  ['notify-keyspace-events', keyspaceEvents],
   ['lua-time-limit', harmless('5000')],
   ['busy-reply-threshold', harmless('5000')],
   ['slowlog-log-slower-than', harmless('10000')],

@@ -6,10 +6,11 @@ import type { Daybook } from '../../book/daybook.ts'
 import type { Turn } from '../../book/turn.ts'
 import type { Command } from './command.ts'
 import { Arrivals } from './arrivals.ts'
-import { Channels } from './channels.ts'
+import type { Channels } from './channels.ts'
 import { allCommands } from './commands/all-commands.ts'
 import type { Connection } from './connection.ts'
 import { databaseCount, type Databases } from './databases.ts'
+import type { KeyspaceEvents } from './keyspace-events.ts'
 import { KeyWalks } from './key-walk.ts'
 import { maxNear, Near } from './near.ts'
 import type { LiveRedisOptions, RedisOptions } from './options.ts'
@@ -63,7 +64,8 @@ export class Server {
   readonly turn: Turn
   readonly databases: Databases
   readonly keys: KeyWalks
-  readonly channels = new Channels()
+  readonly channels: Channels
+  readonly events: KeyspaceEvents
   readonly arrivals = new Arrivals()
   readonly near = new Near()
   readonly clock: Clock
@@ -92,6 +94,8 @@ export class Server {
     readonly book: Daybook
     readonly turn: Turn
     readonly databases: Databases
+    readonly channels: Channels
+    readonly events: KeyspaceEvents
     readonly clock: Clock
     readonly random: Random
   }) {
@@ -99,6 +103,9 @@ export class Server {
     this.book = parts.book
     this.turn = parts.turn
     this.databases = parts.databases
+    this.channels = parts.channels
+    this.events = parts.events
+    this.events.configure(parts.config.notifyKeyspaceEvents)
     this.clock = parts.clock
     this.random = parts.random
     this.keys = new KeyWalks(parts.databases, parts.random)
@@ -130,6 +137,7 @@ export class Server {
 
   resetStats(): void {
     this.stats = noStats()
+    this.events.ended = 0
     for (const stats of this.#calls.values()) Object.assign(stats, noCalls)
     this.#sweptCommands = 0
   }
@@ -163,6 +171,7 @@ export class Server {
   /** For connections to come; and, where it is no bound of a request, for those that there are. */
   configure(changes: Partial<LiveRedisOptions>): void {
     this.config = { ...this.config, ...changes }
+    this.events.configure(this.config.notifyKeyspaceEvents)
   }
 
   get parserLimits(): ParserLimits {
