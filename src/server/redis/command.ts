@@ -31,6 +31,8 @@ export type Flag =
   | 'loading'
   | 'stale'
   | 'denyoom'
+  /** The wait is what it is for, and no sign of anything slow. */
+  | 'blocking'
   /** May be called before authentication. */
   | 'no_auth'
   /** Runs at once within MULTI, and is not queued. */

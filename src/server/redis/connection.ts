@@ -72,6 +72,7 @@ export class Connection {
   #run: (call: Call) => string = () => ''
   #reply = ''
   /** Of the command that runs. */
+  #args: readonly string[] = []
   #stats: CommandStats | undefined
   /** Of the last command: most are like the one before. */
   #lastCommand: Command | undefined
@@ -217,14 +218,25 @@ export class Connection {
 
   /** True where it stopped although there may be more requests. */
   #runSome(): boolean {
-    while (!this.session.closing) {
-      if (this.#isWaiting()) return true
-      const request = this.#nextRequest()
-      if (request !== undefined) this.#execute(request.args, request.plain)
-      else if (this.#broken !== undefined) throw this.#broken
-      else return false
+    const { times } = this.#server
+    times.begin()
+    try {
+      while (!this.session.closing) {
+        if (this.#isWaiting()) return true
+        const request = this.#nextRequest()
+        if (request === undefined) {
+          if (this.#broken !== undefined) throw this.#broken
+          return false
+        }
+        this.#args = request.args
+        this.#execute(request.args, request.plain)
+        if (this.#stats === undefined || this.#lastCommand === undefined || this.#stalled) continue
+        times.ran(this.session, this.#lastCommand, request.args, this.#stats.times)
+      }
+      return false
+    } finally {
+      times.end()
     }
-    return false
   }
 
   #nextRequest(): Request | undefined {
@@ -303,6 +315,8 @@ export class Connection {
       return
     }
     transaction.queue.push(call)
+    // It runs at EXEC.
+    this.#stats = undefined
     this.#answer(queued, undefined)
   }
 
@@ -375,7 +389,7 @@ export class Connection {
     this.#run = () => {
       replies = undefined
       if (hasChanged(call)) return session.protocol.nilArray
-      replies = parts.map((part) => this.#part(part))
+      replies = parts.map((part) => this.#timedPart(part))
       return `*${replies.length}\r\n${replies.join('')}`
     }
     const waiting = parts.some(({ command }) => 'wait' in command)
@@ -429,6 +443,19 @@ export class Connection {
     })
   }
 
+  /** Where each command is timed by itself, that of a transaction is, too. */
+  #timedPart(part: Part): string {
+    const { times, clock, turn } = this.#server
+    if (!times.precise || 'wait' in part.command) return this.#part(part)
+    const since = clock.now()
+    const reply = this.#part(part)
+    const tookMs = clock.now() - since
+    const { command, args } = part
+    const ran = { session: this.session, command, args, times: this.#server.statsOf(command).times }
+    turn.afterwards(() => times.took(ran, tookMs))
+    return reply
+  }
+
   #part({ command, args, plain, targets, error }: Part): string {
     if (error !== undefined) return failure(errorLine(error))
     if ('wait' in command) return ''
@@ -474,6 +501,7 @@ export class Connection {
 
   #stallFor(waiting: Promise<string | Answered>): void {
     this.#stalled = true
+    const timed = this.#timed()
     this.#loadAhead()
     waiting
       .then(
@@ -484,10 +512,23 @@ export class Connection {
         (error: unknown) => this.#fail(error),
       )
       .finally(() => {
+        timed?.()
         this.#stalled = false
         this.#flush()
         this.#resume()
       })
+  }
+
+  /** From now on it is timed by itself; returns what says that it has run. */
+  #timed(): (() => void) | undefined {
+    const { clock, times } = this.#server
+    const [command, args, stats] = [this.#lastCommand, this.#args, this.#stats]
+    if (command === undefined || stats === undefined || command.flags.includes('blocking')) {
+      return undefined
+    }
+    const since = clock.now()
+    return () =>
+      times.took({ session: this.session, command, args, times: stats.times }, clock.now() - since)
   }
 
   /** Up to so many requests wait in `#ahead` then, as far as they have arrived. */

@@ -30,23 +30,60 @@ const harmless = (initial: string): Parameter => {
   }
 }
 
+/** A whole number that the server keeps by itself. */
+const whole = (
+  [min, max]: readonly [number, number],
+  get: (server: Server) => number,
+  set: (server: Server, value: number) => void,
+): Parameter => ({
+  get: (server) => String(get(server)),
+  set(server, text) {
+    const value = safeIntegerOf(text)
+    if (value === undefined) return "argument couldn't be parsed into an integer"
+    if (value < min || value > max) return `argument must be between ${min} and ${max} inclusive`
+    set(server, value)
+    return undefined
+  },
+})
+
+const hourMs = 3_600_000
+
 /** An option of the server that can change while it runs, as a whole number of `unit`s. */
 const live = (
   name: 'maxClients' | 'idleTimeoutMs',
   { unit, min }: { readonly unit: number; readonly min: number },
 ): Parameter => {
-  const max = Math.floor(redisTable[name].max / unit)
-  return {
-    get: ({ config }) => String(Math.floor(config[name] / unit)),
-    set(server, text) {
-      const value = safeIntegerOf(text)
-      if (value === undefined) return "argument couldn't be parsed into an integer"
-      if (value < min || value > max) return `argument must be between ${min} and ${max} inclusive`
-      server.configure({ [name]: value * unit })
-      return undefined
-    },
-  }
+  return whole(
+    [min, Math.floor(redisTable[name].max / unit)],
+    ({ config }) => Math.floor(config[name] / unit),
+    (server, value) => server.configure({ [name]: value * unit }),
+  )
 }
+
+/** In microseconds; -1: nothing is. */
+const slowerThan = whole(
+  [-1, hourMs * 1000],
+  ({ times }) => times.slowerThanUs,
+  ({ times }, us) => {
+    times.slowerThanUs = us
+  },
+)
+
+const slowLogLength = whole(
+  [0, 10_000],
+  ({ times }) => times.slowLog.maxEntries,
+  ({ times }, count) => {
+    times.slowLog.maxEntries = count
+  },
+)
+
+const latencyThreshold = whole(
+  [0, hourMs],
+  ({ times }) => times.latency.thresholdMs,
+  ({ times }, ms) => {
+    times.latency.thresholdMs = ms
+  },
+)
 
 const keyspaceEvents: Parameter = {
   get: ({ config }) => config.notifyKeyspaceEvents,
@@ -83,10 +120,10 @@ const parameters = new Map<string, Parameter>([
   ['notify-keyspace-events', keyspaceEvents],
   ['lua-time-limit', harmless('5000')],
   ['busy-reply-threshold', harmless('5000')],
-  ['slowlog-log-slower-than', harmless('10000')],
-  ['slowlog-max-len', harmless('128')],
-  ['latency-monitor-threshold', harmless('0')],
-  ['latency-tracking', harmless('no')],
+  ['slowlog-log-slower-than', slowerThan],
+  ['slowlog-max-len', slowLogLength],
+  ['latency-monitor-threshold', latencyThreshold],
+  ['latency-tracking', harmless('yes')],
   ['set-max-intset-entries', harmless('512')],
   ['set-max-listpack-entries', harmless('128')],
   ['hash-max-listpack-entries', harmless('128')],

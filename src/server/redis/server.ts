@@ -5,6 +5,7 @@ import type { Random } from '../../base/random.ts'
 import type { Daybook } from '../../book/daybook.ts'
 import type { Turn } from '../../book/turn.ts'
 import type { Command } from './command.ts'
+import { CommandTimes, Times } from './command-times.ts'
 import { Arrivals } from './arrivals.ts'
 import type { Channels } from './channels.ts'
 import { allCommands } from './commands/all-commands.ts'
@@ -34,6 +35,7 @@ export interface CommandStats {
   calls: number
   rejected: number
   failed: number
+  readonly times: Times
 }
 
 /** Input that waits for the end of the turn: as much as stays in the processor's cache. */
@@ -41,7 +43,7 @@ const maxDueBytes = 64 * 1024
 /** Of one connection: a pipeline like that is worth a sync of its own. */
 const maxDueChunkBytes = 8 * 1024
 
-const noCalls: CommandStats = { calls: 0, rejected: 0, failed: 0 }
+const noCalls = { calls: 0, rejected: 0, failed: 0 }
 
 function noStats(): ServerStats {
   return {
@@ -68,6 +70,7 @@ export class Server {
   readonly events: KeyspaceEvents
   readonly arrivals = new Arrivals()
   readonly near = new Near()
+  readonly times: CommandTimes
   readonly clock: Clock
   readonly random: Random
   readonly startedAt: number
@@ -108,6 +111,7 @@ export class Server {
     this.events.configure(parts.config.notifyKeyspaceEvents)
     this.clock = parts.clock
     this.random = parts.random
+    this.times = new CommandTimes(parts.clock)
     this.keys = new KeyWalks(parts.databases, parts.random)
     this.startedAt = parts.clock.now()
     this.now = this.startedAt
@@ -129,7 +133,7 @@ export class Server {
   statsOf(command: Command): CommandStats {
     let stats = this.#calls.get(command)
     if (stats === undefined) {
-      stats = { ...noCalls }
+      stats = { ...noCalls, times: new Times() }
       this.#calls.set(command, stats)
     }
     return stats
@@ -138,7 +142,10 @@ export class Server {
   resetStats(): void {
     this.stats = noStats()
     this.events.ended = 0
-    for (const stats of this.#calls.values()) Object.assign(stats, noCalls)
+    for (const stats of this.#calls.values()) {
+      Object.assign(stats, noCalls)
+      stats.times.reset()
+    }
     this.#sweptCommands = 0
   }
 
@@ -165,6 +172,7 @@ export class Server {
     )
     this.#sweptCommands = this.stats.commands
     this.keys.sweep(now)
+    this.times.sweep()
     for (const connection of [...this.connections.values()]) connection.sweep(now)
   }
 

@@ -11,6 +11,7 @@ import { scriptingCommands } from './script-commands.ts'
 import { serverCommands } from './server-commands.ts'
 import { setCommands } from './set-commands.ts'
 import { stringCommands } from './string-commands.ts'
+import { timeCommands } from './time-commands.ts'
 import { transactionCommands } from './transaction-commands.ts'
 
 export const allCommands: readonly Command[] = [
@@ -23,6 +24,7 @@ export const allCommands: readonly Command[] = [
   ...connectionCommands,
   ...channelCommands,
   ...serverCommands,
+  ...timeCommands,
   ...scriptingCommands,
   ...daybookCommands,
   // Run by the connection itself: it is the one that knows what was queued.

@@ -129,6 +129,7 @@ function blockingPop(side: 'left' | 'right'): (call: Call) => Promise<string> {
 
 const writes = ['write', 'denyoom', 'fast'] as const
 const takes = ['write', 'fast'] as const
+const blocks = ['write', 'noscript', 'blocking'] as const
 
 export const listCommands = inGroup('list', [
   { name: 'rpush', arity: -3, flags: writes, keys: [1, 1, 1], run: push('right') },
@@ -147,6 +148,6 @@ export const listCommands = inGroup('list', [
   },
   { name: 'lrange', arity: 4, flags: ['readonly'], keys: [1, 1, 1], run: lrange },
   { name: 'lindex', arity: 3, flags: ['readonly'], keys: [1, 1, 1], run: lindex },
-  { name: 'blpop', arity: -3, flags: ['write', 'noscript'], wait: blockingPop('left') },
-  { name: 'brpop', arity: -3, flags: ['write', 'noscript'], wait: blockingPop('right') },
+  { name: 'blpop', arity: -3, flags: blocks, wait: blockingPop('left') },
+  { name: 'brpop', arity: -3, flags: blocks, wait: blockingPop('right') },
 ])

@@ -121,7 +121,7 @@ function everyCommand(call: Call): Command[] {
   return [...new Set(call.server.commands.values())]
 }
 
-function named(call: Call, name: string): Command | undefined {
+export function named(call: Call, name: string): Command | undefined {
   const [parent = '', subcommand] = name.toLowerCase().split('|')
   const command = call.server.commands.get(parent)
   return subcommand === undefined ? command : command?.subcommands?.get(subcommand)
@@ -214,18 +214,6 @@ const commandCommands = subcommandsOf('server', 'command', [
   },
 ])
 
-const slowlogCommands = subcommandsOf('server', 'slowlog', [
-  { name: 'get', arity: -2, flags: ['admin'], run: () => emptyArray },
-  { name: 'len', arity: 2, flags: ['admin'], run: () => integer(0) },
-  { name: 'reset', arity: 2, flags: ['admin'], run: () => ok },
-])
-
-const latencyCommands = subcommandsOf('server', 'latency', [
-  { name: 'latest', arity: 2, flags: ['admin'], run: () => emptyArray },
-  { name: 'history', arity: 3, flags: ['admin'], run: () => emptyArray },
-  { name: 'reset', arity: -2, flags: ['admin'], run: () => integer(0) },
-])
-
 function swapdb(call: Call): string {
   for (const at of [1, 2]) {
     const index = safeIntegerOf(argumentOf(call, at))
@@ -244,8 +232,6 @@ export const serverCommands = inGroup('server', [
   { name: 'time', arity: 1, flags: ['fast'], run: time },
   { name: 'config', arity: -2, flags: [], subcommands: configCommands, run: () => ok },
   { name: 'command', arity: -1, flags: [], subcommands: commandCommands, run: commandInfo },
-  { name: 'slowlog', arity: -2, flags: [], subcommands: slowlogCommands, run: () => ok },
-  { name: 'latency', arity: -2, flags: [], subcommands: latencyCommands, run: () => ok },
   { name: 'swapdb', arity: 3, flags: ['write', 'fast'], run: swapdb },
   {
     name: 'role',
