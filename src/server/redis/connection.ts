@@ -150,6 +150,7 @@ export class Connection {
       (config.idleTimeoutMs > 0 &&
         idleMs > config.idleTimeoutMs &&
         session.subscriptions === 0 &&
+        !session.monitoring &&
         !this.#stalled)
     if (stuck) this.destroy()
   }
@@ -262,6 +263,7 @@ export class Connection {
       return
     }
     session.lastCommand = command.name
+    if (this.#server.monitors.size > 0) this.#show(command, args)
     const stats = this.#statsOf(command)
     stats.calls++
     this.#stats = stats
@@ -269,6 +271,12 @@ export class Connection {
       this.#queue({ command, args, plain })
     } else if (command.name === 'exec') this.#exec()
     else this.#perform(command, args, plain)
+  }
+
+  /** To those who watch. As in Redis, not what only concerns the server. */
+  #show(command: Command, args: readonly string[]): void {
+    const { monitors, clock } = this.#server
+    if (!command.flags.includes('admin')) monitors.show(this.session, args, clock.wallTime())
   }
 
   #statsOf(command: Command): CommandStats {

@@ -104,6 +104,7 @@ const parameters = new Map<string, Parameter>([
   ['appendfsync', fixed('always')],
   ['save', harmless('')],
   ['databases', fixed('16')],
+  ['daemonize', fixed('no')],
   ['dir', fixed('.')],
   ['bind', { get: ({ config }) => config.host }],
   ['port', { get: ({ port }) => String(port) }],
@@ -166,7 +167,7 @@ export function setParameters(server: Server, pairs: readonly string[]): void {
         `ERR Unknown option or number of arguments for CONFIG SET - '${pairs[2 * at] ?? ''}'`,
       )
     }
-    if (names.indexOf(name) !== at) {
+    if (names.lastIndexOf(name) !== at) {
       throw new RedisError(
         `ERR CONFIG SET failed (possibly related to argument '${name}') - duplicate parameter`,
       )

@@ -13,6 +13,7 @@ import type { Connection } from './connection.ts'
 import { databaseCount, type Databases } from './databases.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import { KeyWalks } from './key-walk.ts'
+import { Monitors } from './monitors.ts'
 import { maxNear, Near } from './near.ts'
 import type { LiveRedisOptions, RedisOptions } from './options.ts'
 import { ForeignProtocol, RedisError } from './redis-error.ts'
@@ -69,6 +70,7 @@ export class Server {
   readonly channels: Channels
   readonly events: KeyspaceEvents
   readonly arrivals = new Arrivals()
+  readonly monitors = new Monitors()
   readonly near = new Near()
   readonly times: CommandTimes
   readonly clock: Clock
@@ -218,6 +220,7 @@ export class Server {
   left(connection: Connection): void {
     this.connections.delete(connection.session.id)
     this.channels.leave(connection.session)
+    this.monitors.leave(connection.session)
   }
 
   /** Throws what Redis says of a command that is none. */

@@ -4,6 +4,7 @@ import type { Command } from '../command.ts'
 import { channelCommands } from './channel-commands.ts'
 import { connectionCommands } from './connection-commands.ts'
 import { daybookCommands } from './daybook-commands.ts'
+import { debugCommands } from './debug-commands.ts'
 import { hashCommands } from './hash-commands.ts'
 import { keyCommands } from './key-commands.ts'
 import { listCommands } from './list-commands.ts'
@@ -24,6 +25,7 @@ export const allCommands: readonly Command[] = [
   ...connectionCommands,
   ...channelCommands,
   ...serverCommands,
+  ...debugCommands,
   ...timeCommands,
   ...scriptingCommands,
   ...daybookCommands,

@@ -241,14 +241,6 @@ export const serverCommands = inGroup('server', [
   },
   { name: 'readonly', arity: 1, flags: ['fast'], run: () => ok },
   {
-    name: 'debug',
-    arity: -2,
-    flags: ['admin'],
-    run: () => {
-      throw new RedisError('ERR DEBUG command not allowed.')
-    },
-  },
-  {
     name: 'save',
     arity: 1,
     flags: ['admin'],
