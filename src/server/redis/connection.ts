@@ -24,7 +24,8 @@ import { ProtocolError, RequestParser, strangerLimits } from './request-parser.t
 import type { CommandStats, Server } from './server.ts'
 import { Session, type Queued } from './session.ts'
 import { placesOf, type Target } from './space.ts'
-import { hasChanged } from './commands/transaction-commands.ts'
+import { stepLater } from './step-later.ts'
+import { hasChanged, watchAnew } from './commands/transaction-commands.ts'
 
 /** Requests that are read ahead while a command is stalled. */
 const maxAhead = 256
@@ -343,35 +344,31 @@ export class Connection {
       return
     }
     this.#run = command.run
-    this.#attempt(placesOf(call.targets))
+    if (!this.#attempt(placesOf(call.targets))) {
+      this.#stallFor(
+        this.#later(() => {
+          call.targets = this.#targetsOf(command, args, plain, this.session.database)
+          return placesOf(call.targets)
+        }),
+      )
+    }
   }
 
-  /** Runs the step now, or stalls. */
-  #attempt(places: readonly Place[], ended?: () => void): void {
+  /** Runs the step now, where it can be. */
+  #attempt(places: readonly Place[]): boolean {
     const { turn } = this.#server
     try {
-      if (turn.tryNow(places, this.#step) === 'done') {
-        ended?.()
-        this.#answer(this.#reply, turn)
-        return
-      }
+      if (turn.tryNow(places, this.#step) !== 'done') return false
+      this.#answer(this.#reply, turn)
     } catch (error) {
-      ended?.()
       this.#fail(error)
-      return
     }
-    this.#stallFor(
-      turn.later(places, this.#step, this.#gone.signal).then(
-        (done) => {
-          ended?.()
-          return { reply: this.#reply, done }
-        },
-        (error: unknown) => {
-          ended?.()
-          throw error
-        },
-      ),
-    )
+    return true
+  }
+
+  async #later(look: () => readonly Place[]): Promise<Answered> {
+    const done = await stepLater(this.#server, look, this.#step, this.#gone.signal)
+    return { reply: this.#reply, done }
   }
 
   /** The commands of the transaction in one step; those that wait for something come after it. */
@@ -387,11 +384,16 @@ export class Connection {
       this.#fail(new RedisError('EXECABORT Transaction discarded because of previous errors.'))
       return
     }
-    const parts = this.#partsOf(transaction.queue)
-    const places = placesOf([
-      ...session.watched.map(({ target }) => target),
-      ...parts.flatMap((part) => part.targets),
-    ])
+    let parts: readonly Part[] = []
+    const look = (): readonly Place[] => {
+      parts = this.#partsOf(transaction.queue)
+      watchAnew(session, this.#server.databases)
+      return placesOf([
+        ...session.watched.map(({ target }) => target),
+        ...parts.flatMap((part) => part.targets),
+      ])
+    }
+    const places = look()
     const call = this.#call
     let replies: string[] | undefined
     this.#run = () => {
@@ -401,22 +403,19 @@ export class Connection {
       return `*${replies.length}\r\n${replies.join('')}`
     }
     const waiting = parts.some(({ command }) => 'wait' in command)
-    if (!waiting) {
-      this.#attempt(places, () => session.endTransaction())
-      return
-    }
-    this.#stallFor(this.#execAndWait(places, parts, () => replies))
+    if (waiting) this.#stallFor(this.#execAndWait(look, () => ({ parts, replies })))
+    else if (this.#attempt(places)) session.endTransaction()
+    else this.#stallFor(this.#later(look).finally(() => session.endTransaction()))
   }
 
   async #execAndWait(
-    places: readonly Place[],
-    parts: readonly Part[],
-    repliesOf: () => string[] | undefined,
+    look: () => readonly Place[],
+    ran: () => { readonly parts: readonly Part[]; readonly replies: string[] | undefined },
   ): Promise<Answered> {
     const { session } = this
     try {
-      const done = await this.#server.turn.later(places, this.#step, this.#gone.signal)
-      const replies = repliesOf()
+      const done = await stepLater(this.#server, look, this.#step, this.#gone.signal)
+      const { parts, replies } = ran()
       if (replies === undefined) return { reply: this.#reply, done }
       await done.done
       session.endTransaction()

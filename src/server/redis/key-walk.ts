@@ -66,6 +66,13 @@ export class KeyWalks {
     return names[Math.floor(this.#random.next() * names.length)]
   }
 
+  /** Walks of databases that are others now. */
+  forget(databases: readonly number[]): void {
+    for (const [cursor, { database }] of this.#walks) {
+      if (databases.includes(database)) this.#walks.delete(cursor)
+    }
+  }
+
   /** Forgets what nobody went on with. Called about once a second. */
   sweep(now: number): void {
     this.#now = now

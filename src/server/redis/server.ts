@@ -164,6 +164,15 @@ export class Server {
     this.#countedUntil = this.clock.now() + 9 * tookMs
   }
 
+  /** Two databases change places. */
+  async swap(first: number, second: number): Promise<void> {
+    await this.databases.swap(first, second)
+    this.keys.forget([first, second])
+    this.keyCounts.clear()
+    this.#countedUntil = 0
+    this.arrivals.announceAll()
+  }
+
   /** Once a second. */
   sweep(): void {
     const now = this.clock.now()

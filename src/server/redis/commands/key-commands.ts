@@ -9,6 +9,7 @@ import { safeIntegerOf } from '../numbers.ts'
 import { notAnInteger, RedisError, syntaxError, wrongType } from '../redis-error.ts'
 import { bulk, bulks, integer, ok, one, simple, zero } from '../reply.ts'
 import { placesOf, type Target } from '../space.ts'
+import { stepLater } from '../step-later.ts'
 import { cursorOf, scanOptions } from './scan-members.ts'
 
 function countLive(call: Call): number {
@@ -171,12 +172,22 @@ async function acrossDatabases(
 ): Promise<string> {
   const { session, server } = call
   await server.databases.ready(to.database)
-  const from = server.databases.target(session.database, argumentOf(call, 1), call.plain, false)
-  const target = server.databases.target(to.database, to.name, call.plain, false)
+  const { databases } = server
+  let targets: [Target, Target] | undefined
   let reply = ''
-  const { done } = await call.turn.later(placesOf([from, target]), () => {
-    reply = step(from, target)
-  })
+  const { done } = await stepLater(
+    server,
+    () => {
+      targets = [
+        databases.target(session.database, argumentOf(call, 1), call.plain, false),
+        databases.target(to.database, to.name, call.plain, false),
+      ]
+      return placesOf(targets)
+    },
+    () => {
+      if (targets !== undefined) reply = step(...targets)
+    },
+  )
   await done
   return reply
 }

@@ -2,11 +2,13 @@
 
 import { waitFor } from '../../../base/deadline.ts'
 import { isDaybookError } from '../../../base/errors.ts'
+import type { Place } from '../../../book/turn.ts'
 import { argumentOf, inGroup, lookUp, targetOf, type Call } from '../command.ts'
 import { decimalOf, safeIntegerOf } from '../numbers.ts'
 import { notAnInteger, RedisError } from '../redis-error.ts'
 import { bulk, bulks, integer, zero } from '../reply.ts'
 import { placesOf, type Target } from '../space.ts'
+import { stepLater } from '../step-later.ts'
 
 function itemsAt(call: Call, target: Target): string[] {
   const current = lookUp(call, target)
@@ -85,18 +87,23 @@ function timeoutOf(text: string): number {
 
 function blockingPop(side: 'left' | 'right'): (call: Call) => Promise<string> {
   return async (call) => {
-    const { server, session, turn, protocol } = call
+    const { server, session, protocol } = call
     const timeoutMs = timeoutOf(argumentOf(call, call.args.length - 1))
-    const targets = call.args
-      .slice(1, -1)
-      .map((name) => server.databases.target(session.database, name, call.plain, false))
+    let targets: readonly Target[] = []
+    const look = (): readonly Place[] => {
+      targets = call.args
+        .slice(1, -1)
+        .map((name) => server.databases.target(session.database, name, call.plain, false))
+      return placesOf(targets)
+    }
     const until = timeoutMs === 0 ? Infinity : server.clock.now() + timeoutMs
     while (!session.gone.aborted) {
       // Before the look, so that what comes right after it is not missed.
+      look()
       const arrival = server.arrivals.expect(targets)
       try {
         let reply: string | undefined
-        const { done } = await turn.later(placesOf(targets), () => {
+        const { done } = await stepLater(server, look, () => {
           reply = undefined
           for (const target of targets) {
             const [item] = take(call, target, side, 1)
