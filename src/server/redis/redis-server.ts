@@ -105,6 +105,7 @@ export async function startRedis(
     close() {
       if (closing === undefined) {
         timer.cancel()
+        server.keys.close()
         closing = listener.close()
         for (const connection of server.connections.values()) connection.destroy()
       }

@@ -114,10 +114,9 @@ export class Server {
     this.clock = parts.clock
     this.random = parts.random
     this.times = new CommandTimes(parts.clock)
-    this.keys = new KeyWalks(parts.databases, parts.random)
+    this.keys = new KeyWalks(parts.databases, parts.clock, parts.random)
     this.startedAt = parts.clock.now()
     this.now = this.startedAt
-    this.keys.sweep(this.now)
     this.runId = parts.random.uuid().replaceAll('-', '').padEnd(40, '0')
     this.commands = new Map(
       allCommands.flatMap((command): [string, Command][] => [
@@ -182,7 +181,6 @@ export class Server {
       ((this.stats.commands - this.#sweptCommands) * 1000) / Math.max(1, elapsedMs),
     )
     this.#sweptCommands = this.stats.commands
-    this.keys.sweep(now)
     this.times.sweep()
     for (const connection of [...this.connections.values()]) connection.sweep(now)
   }
