@@ -99,6 +99,7 @@ export class ExpirySweep {
       if (commit === undefined) return
       commit.done.catch(() => undefined)
       this.#keyspace.appended(entry, undefined)
+      this.#keyspace.onExpired?.(key, commit.done)
     }
   }
 }

@@ -35,6 +35,8 @@ export class Keyspace implements FlushTable {
   readonly schema: TableSchema
   readonly codec: RowCodec
   readonly loader: Loader
+  /** Told of each key that the sweep deletes because its time is over, and when no crash can take that back. */
+  onExpired: ((key: string, done: Promise<unknown>) => void) | undefined = undefined
   hits = 0
   misses = 0
   negativeHits = 0
@@ -96,7 +98,7 @@ export class Keyspace implements FlushTable {
       cache: this.name,
       key,
       hash: entryHash(this.#nameHash, keyHash),
-      mutation: this.options.expire === 'delete' ? this.#overExpired(key, mutation) : mutation,
+      mutation: this.#overExpired(key, mutation),
       continues: false,
       expiresAtMs: this.#expiryOf(mutation, ttlMs),
       retryOf: undefined,
@@ -141,6 +143,13 @@ export class Keyspace implements FlushTable {
     }
     this.#tier.remove(key)
     return undefined
+  }
+
+  /** The tier has a value whose time is over; its row is to be deleted. */
+  hasEnded(key: string): boolean {
+    if (this.options.expire !== 'delete') return false
+    const held = this.#tier.get(key)
+    return held?.value !== undefined && held.expiresAt <= this.#clock.now()
   }
 
   /** What the tier has of these keys, in their order: a hint, see `Tier.peekAll`. */
@@ -206,10 +215,8 @@ export class Keyspace implements FlushTable {
 
   /** The row of a value whose time is over may still be in the store, and a patch must not bring it back. */
   #overExpired(key: string, mutation: Mutation): Mutation {
-    if (mutation.kind !== 'patch') return mutation
-    const held = this.#tier.get(key)
-    const isOver = held?.value !== undefined && held.expiresAt <= this.#clock.now()
-    return isOver ? coalesce(deletion, mutation, this.schema.blank) : mutation
+    if (mutation.kind !== 'patch' || !this.hasEnded(key)) return mutation
+    return coalesce(deletion, mutation, this.schema.blank)
   }
 
   #expiryOf(mutation: Mutation, ttlMs: number | undefined): number | undefined {

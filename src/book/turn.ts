@@ -54,6 +54,13 @@ interface Known {
   readonly position: Position
 }
 
+/** What a step tells others. */
+interface Effect {
+  readonly happen: () => void
+  /** Of the step, when it was told: where they are taken back, so is this. */
+  readonly writes: number
+}
+
 /** Writes whose places are kept for the next step. */
 const maxKept = 1000
 
@@ -79,6 +86,9 @@ export class Turn implements Acknowledgement {
   #held: TierEntry | undefined
   /** Values that were loaded for this step; they need not stay in the tier. */
   #known: Map<Keyspace, Map<string, Known>> | undefined
+  #effects: Effect[] | undefined
+  /** Effects of all steps so far have happened, or will not. */
+  #happened: Promise<void> = Promise.resolve()
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -117,12 +127,27 @@ export class Turn implements Acknowledgement {
     return (this.#known?.get(keyspace)?.get(key) ?? keyspace.fresh(key))?.position ?? 0
   }
 
+  /** True where its time is over and nobody has deleted it yet, as far as memory knows. */
+  hasEnded({ keyspace, key }: Place): boolean {
+    if (this.#count > 0 && this.#ownValues(keyspace)?.has(key) === true) return false
+    return this.#known?.get(keyspace)?.has(key) !== true && keyspace.hasEnded(key)
+  }
+
   /** `ttlMs` is of caches whose rows expire; undefined there: never. */
   write({ keyspace, key }: Place, mutation: Mutation, ttlMs?: number): void {
     const at = this.#count++
     this.#entries[at] = keyspace.entry(key, mutation, ttlMs)
     this.#keyspaces[at] = keyspace
     this.#ttls[at] = ttlMs
+  }
+
+  /**
+   * Calls `happen` once the step is acknowledged, after the effects of earlier steps; not at all where it fails. It must not
+   * throw. What is told of a write is told after it, so that `undoTo` takes back both.
+   */
+  afterwards(happen: () => void): void {
+    this.#effects ??= []
+    this.#effects.push({ happen, writes: this.#count })
   }
 
   /** How much was written so far, for `undoTo`. */
@@ -135,6 +160,7 @@ export class Turn implements Acknowledgement {
     this.#count = writes
     this.#own = undefined
     this.#folded = 0
+    this.#effects = this.#effects?.filter((effect) => effect.writes <= writes)
   }
 
   // ── For who runs it ──
@@ -149,6 +175,11 @@ export class Turn implements Acknowledgement {
     keyspace.loader
       .load(key, keyspace.hashOf(key), keyspace.laneOf(key), () => undefined)
       .catch(() => undefined)
+  }
+
+  /** The same as `afterwards`, of what was appended by someone else. */
+  afterwardsOf(done: Promise<unknown>, happen: () => void): void {
+    this.#happened = happenAfter(this.#happened, done, [{ happen, writes: 0 }])
   }
 
   /** Resolves once no crash can take back anything up to here. */
@@ -212,11 +243,12 @@ export class Turn implements Acknowledgement {
     }
     this.#begin()
     step()
-    if (this.#count === 0) {
-      this.done = this.#whenVisible()
-      return 'done'
+    if (this.#count === 0) this.done = this.#whenVisible()
+    else if (this.#appendAll(append) === 'full') return 'full'
+    if (this.#effects !== undefined) {
+      this.#happened = happenAfter(this.#happened, this.done, this.#effects)
     }
-    return this.#appendAll(append)
+    return 'done'
   }
 
   #begin(): void {
@@ -225,6 +257,7 @@ export class Turn implements Acknowledgement {
     this.wrote = false
     this.#own = undefined
     this.#folded = 0
+    this.#effects = undefined
     // A step of very many writes leaves nothing behind.
     if (this.#count > maxKept) {
       this.#entries.length = 0
@@ -399,6 +432,21 @@ export class Turn implements Acknowledgement {
     }
     return this.#own.get(keyspace)
   }
+}
+
+async function happenAfter(
+  before: Promise<void>,
+  done: Promise<unknown> | undefined,
+  effects: readonly Effect[],
+): Promise<void> {
+  await before
+  try {
+    await done
+  } catch {
+    // Whoever wrote is told why.
+    return
+  }
+  for (const { happen } of effects) happen()
 }
 
 /** Each once, by cache and key. */

@@ -182,4 +182,65 @@ describe('a step', () => {
     expect(place.database.rows('users').get('x')).toMatchObject({ name: 'X' })
     await book.close()
   })
+
+  test('has its effects once it is acknowledged, in the order of the steps', async () => {
+    const { book, place, users, turn, at, add } = await opened()
+    await users.set('a', user('Ada'))
+    place.journal.automatic = false
+    const told: string[] = []
+    const telling = (what: string): void => {
+      add(at('a'), 1)
+      turn.afterwards(() => told.push(what))
+    }
+    turn.tryNow([at('a')], () => telling('first'))
+    const { done } = turn
+    // It writes nothing and shows nothing, and still comes after the one before.
+    turn.tryNow([at('a', true)], () => turn.afterwards(() => told.push('second')))
+    turn.afterwardsOf(Promise.resolve(), () => told.push('third'))
+    await turn.done
+    expect(told).toEqual([])
+    place.journal.automatic = true
+    place.journal.commit()
+    await done
+    await expect.poll(() => told).toEqual(['first', 'second', 'third'])
+    await book.close()
+  })
+
+  test('has none where it throws, has to be run again, or takes them back', async () => {
+    const { book, place, users, turn, at, add } = await opened()
+    await users.set('a', user('Ada'))
+    const told: string[] = []
+    const step = (): void => {
+      add(at('a'), 1)
+      turn.afterwards(() => told.push('kept'))
+      const before = turn.writes
+      add(at('a'), 1)
+      turn.afterwards(() => told.push('undone'))
+      turn.undoTo(before)
+    }
+    expect(() =>
+      turn.tryNow([at('a')], () => {
+        turn.afterwards(() => told.push('thrown'))
+        throw new Error('no')
+      }),
+    ).toThrow('no')
+    place.journal.refusing = true
+    expect(turn.tryNow([at('a')], step)).toBe('full')
+    place.journal.refusing = false
+    await (
+      await turn.later([at('a')], step)
+    ).done
+    await expect.poll(() => told).toEqual(['kept'])
+    await book.close()
+  })
+
+  test('has none where its commit fails, and later ones do', async () => {
+    const { book, users, turn, at } = await opened()
+    await users.set('a', user('Ada'))
+    const told: string[] = []
+    turn.afterwardsOf(Promise.reject(new Error('no')), () => told.push('failed'))
+    turn.tryNow([at('a')], () => turn.afterwards(() => told.push('later')))
+    await expect.poll(() => told).toEqual(['later'])
+    await book.close()
+  })
 })

@@ -120,9 +120,5 @@ describe('CONFIG SET', () => {
     const redis = await client()
     expect(await redis.failure('CONFIG', 'SET', 'proto-max-bulk-len', 1)).toMatch(/immutable/)
     expect(await redis.failure('CONFIG', 'SET', 'nonsense', 1)).toMatch(/Unknown option/)
-    expect(await redis.failure('CONFIG', 'SET', 'notify-keyspace-events', 'Ex')).toMatch(
-      /keyspace notifications are not supported/,
-    )
-    expect(await redis.call('CONFIG', 'SET', 'notify-keyspace-events', '')).toBe('OK')
   })
 })

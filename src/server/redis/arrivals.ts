@@ -34,6 +34,13 @@ export class Arrivals {
     }
   }
 
+  /** Databases have changed places: everyone looks. */
+  announceAll(): void {
+    for (const keys of this.#waiting.values()) {
+      for (const wakes of keys.values()) for (const wake of wakes) wake()
+    }
+  }
+
   /** Called within a step: those who wait look once the step has been appended. One too many costs a look. */
   announce({ keyspace, key }: Target): void {
     const wakes = this.#waiting.get(keyspace)?.get(key)

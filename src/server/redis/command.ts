@@ -1,6 +1,7 @@
 /** What a command is, and what it is given. */
 
 import type { Turn } from '../../book/turn.ts'
+import type { Fields } from '../../mutation/mutation.ts'
 import type { Protocol } from './reply.ts'
 import type { Server } from './server.ts'
 import type { Session } from './session.ts'
@@ -30,6 +31,8 @@ export type Flag =
   | 'loading'
   | 'stale'
   | 'denyoom'
+  /** The wait is what it is for, and no sign of anything slow. */
+  | 'blocking'
   /** May be called before authentication. */
   | 'no_auth'
   /** Runs at once within MULTI, and is not queued. */
@@ -105,6 +108,13 @@ export function targetOf(call: Call, index = 0): Target {
   const target = call.targets[index]
   if (target === undefined) throw new Error('A command has the keys that it declares.')
   return target
+}
+
+/** The value of a key that a command only reads: who waits for misses is told of one. */
+export function lookUp(call: Call, target: Target): Fields | undefined {
+  const current = target.space.live(target)
+  if (current === undefined) call.server.events.tell(target, 'miss', 'keymiss')
+  return current
 }
 
 export function argumentOf(call: Call, index: number): string {

@@ -24,7 +24,8 @@ import { ProtocolError, RequestParser, strangerLimits } from './request-parser.t
 import type { CommandStats, Server } from './server.ts'
 import { Session, type Queued } from './session.ts'
 import { placesOf, type Target } from './space.ts'
-import { hasChanged } from './commands/transaction-commands.ts'
+import { stepLater } from './step-later.ts'
+import { hasChanged, watchAnew } from './commands/transaction-commands.ts'
 
 /** Requests that are read ahead while a command is stalled. */
 const maxAhead = 256
@@ -72,6 +73,7 @@ export class Connection {
   #run: (call: Call) => string = () => ''
   #reply = ''
   /** Of the command that runs. */
+  #args: readonly string[] = []
   #stats: CommandStats | undefined
   /** Of the last command: most are like the one before. */
   #lastCommand: Command | undefined
@@ -149,6 +151,7 @@ export class Connection {
       (config.idleTimeoutMs > 0 &&
         idleMs > config.idleTimeoutMs &&
         session.subscriptions === 0 &&
+        !session.monitoring &&
         !this.#stalled)
     if (stuck) this.destroy()
   }
@@ -217,14 +220,25 @@ export class Connection {
 
   /** True where it stopped although there may be more requests. */
   #runSome(): boolean {
-    while (!this.session.closing) {
-      if (this.#isWaiting()) return true
-      const request = this.#nextRequest()
-      if (request !== undefined) this.#execute(request.args, request.plain)
-      else if (this.#broken !== undefined) throw this.#broken
-      else return false
+    const { times } = this.#server
+    times.begin()
+    try {
+      while (!this.session.closing) {
+        if (this.#isWaiting()) return true
+        const request = this.#nextRequest()
+        if (request === undefined) {
+          if (this.#broken !== undefined) throw this.#broken
+          return false
+        }
+        this.#args = request.args
+        this.#execute(request.args, request.plain)
+        if (this.#stats === undefined || this.#lastCommand === undefined || this.#stalled) continue
+        times.ran(this.session, this.#lastCommand, request.args, this.#stats.times)
+      }
+      return false
+    } finally {
+      times.end()
     }
-    return false
   }
 
   #nextRequest(): Request | undefined {
@@ -250,6 +264,7 @@ export class Connection {
       return
     }
     session.lastCommand = command.name
+    if (this.#server.monitors.size > 0) this.#show(command, args)
     const stats = this.#statsOf(command)
     stats.calls++
     this.#stats = stats
@@ -257,6 +272,12 @@ export class Connection {
       this.#queue({ command, args, plain })
     } else if (command.name === 'exec') this.#exec()
     else this.#perform(command, args, plain)
+  }
+
+  /** To those who watch. As in Redis, not what only concerns the server. */
+  #show(command: Command, args: readonly string[]): void {
+    const { monitors, clock } = this.#server
+    if (!command.flags.includes('admin')) monitors.show(this.session, args, clock.wallTime())
   }
 
   #statsOf(command: Command): CommandStats {
@@ -303,6 +324,8 @@ export class Connection {
       return
     }
     transaction.queue.push(call)
+    // It runs at EXEC.
+    this.#stats = undefined
     this.#answer(queued, undefined)
   }
 
@@ -321,35 +344,31 @@ export class Connection {
       return
     }
     this.#run = command.run
-    this.#attempt(placesOf(call.targets))
+    if (!this.#attempt(placesOf(call.targets))) {
+      this.#stallFor(
+        this.#later(() => {
+          call.targets = this.#targetsOf(command, args, plain, this.session.database)
+          return placesOf(call.targets)
+        }),
+      )
+    }
   }
 
-  /** Runs the step now, or stalls. */
-  #attempt(places: readonly Place[], ended?: () => void): void {
+  /** Runs the step now, where it can be. */
+  #attempt(places: readonly Place[]): boolean {
     const { turn } = this.#server
     try {
-      if (turn.tryNow(places, this.#step) === 'done') {
-        ended?.()
-        this.#answer(this.#reply, turn)
-        return
-      }
+      if (turn.tryNow(places, this.#step) !== 'done') return false
+      this.#answer(this.#reply, turn)
     } catch (error) {
-      ended?.()
       this.#fail(error)
-      return
     }
-    this.#stallFor(
-      turn.later(places, this.#step, this.#gone.signal).then(
-        (done) => {
-          ended?.()
-          return { reply: this.#reply, done }
-        },
-        (error: unknown) => {
-          ended?.()
-          throw error
-        },
-      ),
-    )
+    return true
+  }
+
+  async #later(look: () => readonly Place[]): Promise<Answered> {
+    const done = await stepLater(this.#server, look, this.#step, this.#gone.signal)
+    return { reply: this.#reply, done }
   }
 
   /** The commands of the transaction in one step; those that wait for something come after it. */
@@ -365,36 +384,38 @@ export class Connection {
       this.#fail(new RedisError('EXECABORT Transaction discarded because of previous errors.'))
       return
     }
-    const parts = this.#partsOf(transaction.queue)
-    const places = placesOf([
-      ...session.watched.map(({ target }) => target),
-      ...parts.flatMap((part) => part.targets),
-    ])
+    let parts: readonly Part[] = []
+    const look = (): readonly Place[] => {
+      parts = this.#partsOf(transaction.queue)
+      watchAnew(session, this.#server.databases)
+      return placesOf([
+        ...session.watched.map(({ target }) => target),
+        ...parts.flatMap((part) => part.targets),
+      ])
+    }
+    const places = look()
     const call = this.#call
     let replies: string[] | undefined
     this.#run = () => {
       replies = undefined
       if (hasChanged(call)) return session.protocol.nilArray
-      replies = parts.map((part) => this.#part(part))
+      replies = parts.map((part) => this.#timedPart(part))
       return `*${replies.length}\r\n${replies.join('')}`
     }
     const waiting = parts.some(({ command }) => 'wait' in command)
-    if (!waiting) {
-      this.#attempt(places, () => session.endTransaction())
-      return
-    }
-    this.#stallFor(this.#execAndWait(places, parts, () => replies))
+    if (waiting) this.#stallFor(this.#execAndWait(look, () => ({ parts, replies })))
+    else if (this.#attempt(places)) session.endTransaction()
+    else this.#stallFor(this.#later(look).finally(() => session.endTransaction()))
   }
 
   async #execAndWait(
-    places: readonly Place[],
-    parts: readonly Part[],
-    repliesOf: () => string[] | undefined,
+    look: () => readonly Place[],
+    ran: () => { readonly parts: readonly Part[]; readonly replies: string[] | undefined },
   ): Promise<Answered> {
     const { session } = this
     try {
-      const done = await this.#server.turn.later(places, this.#step, this.#gone.signal)
-      const replies = repliesOf()
+      const done = await stepLater(this.#server, look, this.#step, this.#gone.signal)
+      const { parts, replies } = ran()
       if (replies === undefined) return { reply: this.#reply, done }
       await done.done
       session.endTransaction()
@@ -429,6 +450,19 @@ export class Connection {
     })
   }
 
+  /** Where each command is timed by itself, that of a transaction is, too. */
+  #timedPart(part: Part): string {
+    const { times, clock, turn } = this.#server
+    if (!times.precise || 'wait' in part.command) return this.#part(part)
+    const since = clock.now()
+    const reply = this.#part(part)
+    const tookMs = clock.now() - since
+    const { command, args } = part
+    const ran = { session: this.session, command, args, times: this.#server.statsOf(command).times }
+    turn.afterwards(() => times.took(ran, tookMs))
+    return reply
+  }
+
   #part({ command, args, plain, targets, error }: Part): string {
     if (error !== undefined) return failure(errorLine(error))
     if ('wait' in command) return ''
@@ -454,7 +488,8 @@ export class Connection {
   ): readonly Target[] {
     const { databases } = this.#server
     const { keys } = command
-    const blind = ('blind' in command && command.blind?.(args)) || false
+    const blind =
+      ('blind' in command && !this.#server.events.tellsNew && command.blind?.(args)) || false
     // Most commands have one key.
     if (keys !== undefined && keys[0] === keys[1]) {
       return args.length <= keys[0]
@@ -473,6 +508,7 @@ export class Connection {
 
   #stallFor(waiting: Promise<string | Answered>): void {
     this.#stalled = true
+    const timed = this.#timed()
     this.#loadAhead()
     waiting
       .then(
@@ -483,10 +519,23 @@ export class Connection {
         (error: unknown) => this.#fail(error),
       )
       .finally(() => {
+        timed?.()
         this.#stalled = false
         this.#flush()
         this.#resume()
       })
+  }
+
+  /** From now on it is timed by itself; returns what says that it has run. */
+  #timed(): (() => void) | undefined {
+    const { clock, times } = this.#server
+    const [command, args, stats] = [this.#lastCommand, this.#args, this.#stats]
+    if (command === undefined || stats === undefined || command.flags.includes('blocking')) {
+      return undefined
+    }
+    const since = clock.now()
+    return () =>
+      times.took({ session: this.session, command, args, times: stats.times }, clock.now() - since)
   }
 
   /** Up to so many requests wait in `#ahead` then, as far as they have arrived. */
@@ -541,10 +590,10 @@ export class Connection {
   #answer(text: string, done: Acknowledgement | undefined): void {
     const { session } = this
     if (done?.wrote === true) session.position = Math.max(session.position, done.position)
-    // What is pushed is no reply, and CLIENT REPLY OFF does not hold it back.
-    if (session.replies !== 'on' && !text.startsWith('>')) {
+    if (session.replies !== 'on') {
       this.#skip(done)
-      return
+      // What is pushed is no reply, though it looks like one in version 2: CLIENT REPLY OFF does not hold it back.
+      if (!text.startsWith('>') && !subscriptions.has(session.lastCommand)) return
     }
     this.#replies.add(text, done?.done, done?.position ?? 0)
     // What it counts as its own limits may have changed with AUTH.
@@ -602,9 +651,8 @@ interface Answered {
   readonly done: Acknowledgement
 }
 
-const subscriberCommands = new Set([
-  ...['subscribe', 'psubscribe', 'unsubscribe', 'punsubscribe', 'ping', 'quit', 'reset'],
-])
+const subscriptions = new Set(['subscribe', 'psubscribe', 'unsubscribe', 'punsubscribe'])
+const subscriberCommands = new Set([...subscriptions, 'ping', 'quit', 'reset'])
 
 function isForSubscribers(command: Command): boolean {
   return subscriberCommands.has(command.name)

@@ -1,15 +1,23 @@
 /**
  * Which space a key belongs to. Database 0 has the mapped caches, by what stands before the first colon of a key, and all
  * other keys; the databases beyond it are plain. Each plain database is one cache of documents: `redis`, `redis:1`, …
+ *
+ * SWAPDB lets two of them change places. Which database has which cache is a document of its own, written before anyone sees
+ * the change: what runs until that is durable still finds the databases as they were, and so comes before the swap, also
+ * after a crash, for all of it is in one journal.
  */
 
+import { DaybookError } from '../../base/errors.ts'
 import type { Daybook } from '../../book/daybook.ts'
 import type { Cache } from '../../book/cache.ts'
+import type { Keyspace } from '../../book/keyspace.ts'
 import type { CacheOptions } from '../../book/options.ts'
-import type { Turn } from '../../book/turn.ts'
+import type { Place, Turn } from '../../book/turn.ts'
+import type { Fields } from '../../mutation/mutation.ts'
 import { maxKeyBytes } from '../../store/key.ts'
 import { keyTextOf } from './binary-text.ts'
 import { DocumentSpace } from './document-space.ts'
+import type { KeyspaceEvents } from './keyspace-events.ts'
 import type { Near } from './near.ts'
 import { RedisError } from './redis-error.ts'
 import type { Space, Target } from './space.ts'
@@ -42,13 +50,22 @@ const absenceMs = 86_400_000
 export class Databases {
   readonly #book: Daybook
   readonly #turn: Turn
+  readonly #events: KeyspaceEvents
   readonly #options: DatabasesOptions
   readonly #mapped = new Map<string, Part>()
   readonly #plain: (Part | undefined)[] = []
+  /** Caches of the plain databases. */
+  #names: readonly string[] = Array.from({ length: databaseCount }, (_, index) => cacheOf(index))
+  #placement: Place | undefined
+  /** How often databases have changed places: keys that were looked up before may be elsewhere now. */
+  swaps = 0
+  /** What must not overlap is over. */
+  #exclusive: Promise<unknown> = Promise.resolve()
 
-  constructor(book: Daybook, turn: Turn, options: DatabasesOptions) {
+  constructor(book: Daybook, turn: Turn, events: KeyspaceEvents, options: DatabasesOptions) {
     this.#book = book
     this.#turn = turn
+    this.#events = events
     this.#options = options
   }
 
@@ -57,17 +74,82 @@ export class Databases {
     const ends = this.#options.mappings.some(({ rowExpiry }) => rowExpiry === 'delete')
       ? await this.#documents('redis:deadlines')
       : undefined
+    const around = { turn: this.#turn, events: this.#events, database: 0 }
     for (const { cache: name, rowExpiry } of this.#options.mappings) {
       const cache = await this.#book.cache<unknown>(name).ready()
       const keyspace = this.#turn.keyspace(name)
       if (keyspace === undefined) throw new Error(`Cache ${name} was declared.`)
       const prefix = `${name}:`
       const space = keyspace.schema.document
-        ? new DocumentSpace(keyspace, this.#turn, prefix)
-        : new TableSpace(keyspace, this.#turn, prefix, rowExpiry, ends?.space.keyspace)
+        ? new DocumentSpace(keyspace, around, prefix)
+        : new TableSpace(keyspace, around, prefix, rowExpiry, ends?.keyspace)
       this.#mapped.set(name, { space, cache })
     }
+    await this.#readPlacement()
     await this.ready(0)
+  }
+
+  /** Where two databases have changed places in an earlier run, they still have. */
+  async #readPlacement(): Promise<void> {
+    const { keyspace } = await this.#documents('redis:databases', { durability: 'journal' })
+    const place = { keyspace, key: 'caches', blind: false }
+    this.#placement = place
+    let fields: Fields | undefined
+    await this.#turn.later([place], () => {
+      fields = this.#turn.read(place)
+    })
+    if (fields === undefined) return
+    const names = this.#names.map((name, index) => {
+      const given = fields?.[index]
+      return typeof given === 'string' ? given : name
+    })
+    if ([...names].sort().join() !== [...this.#names].sort().join()) {
+      throw new DaybookError(
+        'STORE_MISCONFIGURED',
+        'What the database says of SWAPDB names a cache twice, or one that is none.',
+        {
+          details: { cache: keyspace.name, key: place.key },
+          hint: 'Mend that document, or delete it: then every database has its own cache again.',
+        },
+      )
+    }
+    this.#names = names
+  }
+
+  /** One at a time: SWAPDB, and what walks over a database to change it. */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#exclusive.then(work)
+    this.#exclusive = result.catch(() => undefined)
+    return result
+  }
+
+  /** Durable before anyone sees it. Keys of mapped caches stay where they are, so what is beside them does, too. */
+  swap(first: number, second: number): Promise<void> {
+    return this.exclusively(async () => {
+      if (this.#mapped.size > 0 && (first === 0 || second === 0)) {
+        throw new RedisError(
+          'ERR SWAPDB cannot swap database 0: it has caches of the configuration, whose rows stay where they are',
+        )
+      }
+      await this.ready(first)
+      await this.ready(second)
+      const place = this.#placement
+      if (first === second || place === undefined) return
+      const names = [...this.#names]
+      swapMembers(names, first, second)
+      const fields = Object.fromEntries(names.map((name, index) => [String(index), name]))
+      const { done } = await this.#turn.later([place], () =>
+        this.#turn.write(place, { kind: 'set', fields }),
+      )
+      await done
+      this.#names = names
+      swapMembers(this.#plain, first, second)
+      for (const index of [first, second]) {
+        const part = this.#plain[index]
+        if (part !== undefined) part.space.database = index
+      }
+      this.swaps++
+    })
   }
 
   has(index: number): boolean {
@@ -77,14 +159,20 @@ export class Databases {
   /** Makes a database usable, which is once for each. */
   async ready(index: number): Promise<void> {
     if (this.has(index)) return
-    const name = index === 0 ? 'redis' : `redis:${index}`
-    this.#plain[index] = await this.#documents(name)
+    const { cache, keyspace } = await this.#documents(this.#names[index] ?? cacheOf(index))
+    // Someone else may have come first, and databases may have changed places since.
+    if (this.has(index)) return
+    const around = { turn: this.#turn, events: this.#events, database: index }
+    this.#plain[index] = { space: new DocumentSpace(keyspace, around, ''), cache }
   }
 
-  async #documents(name: string): Promise<Part> {
+  async #documents(
+    name: string,
+    options = this.#options.documents,
+  ): Promise<{ cache: Cache<unknown>; keyspace: Keyspace }> {
     const cache = await this.#book
       .cache<unknown>(name, {
-        ...this.#options.documents,
+        ...options,
         expire: 'delete',
         ttlMs: noDeadlineMs,
         negativeTtlMs: absenceMs,
@@ -92,7 +180,7 @@ export class Databases {
       .ready()
     const keyspace = this.#turn.keyspace(name)
     if (keyspace === undefined) throw new Error(`Cache ${name} was declared.`)
-    return { space: new DocumentSpace(keyspace, this.#turn, ''), cache }
+    return { cache, keyspace }
   }
 
   /** Where a key is. `blind`: the command does not look at what is there, or not where that is a row. */
@@ -144,6 +232,17 @@ export class Databases {
 }
 
 export type DatabasePart = Part
+
+function cacheOf(index: number): string {
+  return index === 0 ? 'redis' : `redis:${index}`
+}
+
+function swapMembers<T>(list: T[], first: number, second: number): void {
+  const [a, b] = [list[first], list[second]]
+  if (a === undefined || b === undefined) return
+  list[first] = b
+  list[second] = a
+}
 
 function mappedTarget(space: Space, name: string, at: number, blind: boolean | 'rows'): Target {
   if (space instanceof TableSpace) return space.target(name, at, blind)

@@ -23,10 +23,14 @@ export function deadlineOf(
   return Math.max(-maxDeadlineMs, Math.min(maxDeadlineMs, Number(atMs)))
 }
 
+export function isExpireOption(option: string): boolean {
+  return ['ex', 'px', 'exat', 'pxat'].includes(option)
+}
+
 /** EX, PX, EXAT and PXAT with what follows them. */
 export function expireOption(call: Call, option: string, text: string, command: string): number {
   const unitMs = option === 'ex' || option === 'exat' ? 1000 : 1
-  if (!['ex', 'px', 'exat', 'pxat'].includes(option)) throw syntaxError()
+  if (!isExpireOption(option)) throw syntaxError()
   const atMs = deadlineOf(call, text, unitMs, option === 'ex' || option === 'px', command)
   if (text.startsWith('-') || text === '0') throw invalidExpire(command)
   return atMs

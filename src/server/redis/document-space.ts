@@ -15,10 +15,11 @@
 import type { Fields, FieldValue, Mutation } from '../../mutation/mutation.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Turn } from '../../book/turn.ts'
+import type { KeyspaceEvents } from './keyspace-events.ts'
 import { binaryOf, binaryOfName, nameOf, textOf } from './binary-text.ts'
 import { decimalOf, integerOf, maxInteger, minInteger, sumOfDecimals } from './numbers.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
-import type { Space, Target, ValueType } from './space.ts'
+import type { Around, Space, Target, ValueType } from './space.ts'
 
 /** The field of a document that is a string. */
 export const scalar = ''
@@ -32,21 +33,32 @@ export class DocumentSpace implements Space {
   readonly keyspace: Keyspace
   readonly ownsRows = true
   readonly endsRows = true
+  database: number
   readonly #turn: Turn
+  readonly #events: KeyspaceEvents
   readonly #prefix: string
 
   /** `prefix` is what the client's names have before the key: empty, or `sessions:`. */
-  constructor(keyspace: Keyspace, turn: Turn, prefix: string) {
+  constructor(keyspace: Keyspace, around: Around, prefix: string) {
     this.keyspace = keyspace
-    this.#turn = turn
+    this.database = around.database
+    this.#turn = around.turn
+    this.#events = around.events
     this.#prefix = prefix
+    keyspace.onExpired = (key, done) => this.#events.expired(this, key, done)
   }
 
+  /** Whoever finds a key that is over leaves it to the sweep, unless someone waits to be told. */
   live(target: Target): Fields | undefined {
     const fields = this.#turn.read(target)
-    if (fields === undefined) return undefined
+    if (fields === undefined) {
+      if (this.#events.tellsExpired && this.#turn.hasEnded(target)) this.#end(target)
+      return undefined
+    }
     const at = fields[deadline]
-    return typeof at === 'number' && at <= this.#turn.wallTime() ? undefined : fields
+    if (typeof at !== 'number' || at > this.#turn.wallTime()) return fields
+    if (this.#events.tellsExpired) this.#end(target)
+    return undefined
   }
 
   typeOf(current: Fields): ValueType {
@@ -239,9 +251,24 @@ export class DocumentSpace implements Space {
   }
 
   #write(target: Target, mutation: Mutation, expiresAtMs: number | undefined): void {
+    const event = this.#events.on ? this.#eventOfWrite(target) : undefined
     const ttlMs =
       expiresAtMs === undefined ? undefined : Math.max(0, expiresAtMs - this.#turn.wallTime())
     this.#turn.write(target, mutation, ttlMs)
+    if (event !== undefined) this.#events.tell(target, event, event)
+  }
+
+  /** What a write will have told by the way. A command that looks at nothing still ends what it replaces. */
+  #eventOfWrite(target: Target): 'new' | 'expired' | undefined {
+    if (target.blind) {
+      return this.#events.tellsExpired && this.#turn.hasEnded(target) ? 'expired' : undefined
+    }
+    return this.#events.tellsNew && this.live(target) === undefined ? 'new' : undefined
+  }
+
+  #end(target: Target): void {
+    this.delete(target)
+    this.#events.tell(target, 'expired', 'expired')
   }
 }
 

@@ -67,7 +67,7 @@ const sections: Readonly<Record<string, (server: Server, stats: BookStats) => re
     ['total_net_input_bytes', server.stats.inputBytes],
     ['total_net_output_bytes', server.stats.outputBytes],
     ['rejected_connections', server.stats.rejectedConnections],
-    ['expired_keys', 0],
+    ['expired_keys', server.events.ended],
     ['evicted_keys', 0],
     ['keyspace_hits', stats.cache.hits],
     ['keyspace_misses', stats.cache.misses],
@@ -98,9 +98,9 @@ const sections: Readonly<Record<string, (server: Server, stats: BookStats) => re
   commandstats: (server) =>
     [...server.commandStats]
       .filter(([, { calls, rejected }]) => calls + rejected > 0)
-      .map(([name, { calls, rejected, failed }]): Line => [
+      .map(([name, { calls, rejected, failed, times }]): Line => [
         `cmdstat_${name}`,
-        `calls=${calls},usec=0,usec_per_call=0.00,rejected_calls=${rejected},failed_calls=${failed}`,
+        `calls=${calls},usec=${Math.round(times.us)},usec_per_call=${(times.us / Math.max(1, calls)).toFixed(2)},rejected_calls=${rejected},failed_calls=${failed}`,
       ]),
   errorstats: (server) =>
     [...server.stats.errors].map(([kind, count]): Line => [`errorstat_${kind}`, `count=${count}`]),

@@ -1,6 +1,7 @@
 /** Options of the Redis-protocol server, in one table. Everything is finite. */
 
-import { readOptions, type OptionTable, type Options } from '../../base/options.ts'
+import { invalidOption, readOptions, type OptionTable, type Options } from '../../base/options.ts'
+import { canonicalEvents, eventLetters } from './keyspace-events.ts'
 
 const kibibyte = 1024
 const mebibyte = 1024 * kibibyte
@@ -92,6 +93,11 @@ export const redisTable = {
     unit: 'ms',
     doc: 'Ends connections whose request stays incomplete, or whose replies stay unread, for this long.',
   },
+  notifyKeyspaceEvents: {
+    type: 'string',
+    default: '',
+    doc: 'Which events of keys are published: the letters of Redis, such as `Ex`. Default: none.',
+  },
   authTimeoutMs: {
     type: 'number',
     default: 5_000,
@@ -113,6 +119,7 @@ export const liveRedisOptions = [
   'idleTimeoutMs',
   'requestTimeoutMs',
   'authTimeoutMs',
+  'notifyKeyspaceEvents',
 ] as const satisfies readonly (keyof typeof redisTable)[]
 
 export type LiveRedisOptions = Pick<RedisOptions, (typeof liveRedisOptions)[number]>
@@ -132,5 +139,11 @@ export interface RedisOptionsInput {
 export type RedisOptions = Options<typeof redisTable, { tls: TlsFiles }>
 
 export function readRedisOptions(given: object | undefined): RedisOptions {
-  return readOptions('redis', given, redisTable) as RedisOptions
+  const options = readOptions('redis', given, redisTable) as RedisOptions
+  const events = canonicalEvents(options.notifyKeyspaceEvents)
+  if (events === undefined) {
+    const path = 'redis.notifyKeyspaceEvents'
+    throw invalidOption(path, `letters of ${eventLetters}`, options.notifyKeyspaceEvents)
+  }
+  return { ...options, notifyKeyspaceEvents: events }
 }

@@ -3,6 +3,7 @@
  * and no path can be set.
  */
 
+import { canonicalEvents, eventLetters } from './keyspace-events.ts'
 import { safeIntegerOf } from './numbers.ts'
 import { redisTable } from './options.ts'
 import { RedisError } from './redis-error.ts'
@@ -29,29 +30,72 @@ const harmless = (initial: string): Parameter => {
   }
 }
 
+/** A whole number that the server keeps by itself. */
+const whole = (
+  [min, max]: readonly [number, number],
+  get: (server: Server) => number,
+  set: (server: Server, value: number) => void,
+): Parameter => ({
+  get: (server) => String(get(server)),
+  set(server, text) {
+    const value = safeIntegerOf(text)
+    if (value === undefined) return "argument couldn't be parsed into an integer"
+    if (value < min || value > max) return `argument must be between ${min} and ${max} inclusive`
+    set(server, value)
+    return undefined
+  },
+})
+
+const hourMs = 3_600_000
+
 /** An option of the server that can change while it runs, as a whole number of `unit`s. */
 const live = (
   name: 'maxClients' | 'idleTimeoutMs',
   { unit, min }: { readonly unit: number; readonly min: number },
 ): Parameter => {
-  const max = Math.floor(redisTable[name].max / unit)
-  return {
-    get: ({ config }) => String(Math.floor(config[name] / unit)),
-    set(server, text) {
-      const value = safeIntegerOf(text)
-      if (value === undefined) return "argument couldn't be parsed into an integer"
-      if (value < min || value > max) return `argument must be between ${min} and ${max} inclusive`
-      server.configure({ [name]: value * unit })
-      return undefined
-    },
-  }
+  return whole(
+    [min, Math.floor(redisTable[name].max / unit)],
+    ({ config }) => Math.floor(config[name] / unit),
+    (server, value) => server.configure({ [name]: value * unit }),
+  )
 }
 
-/** What there is not can be left off, but not be switched on: who waits for it would wait for ever. */
-const without = (what: string): Parameter => ({
-  get: () => '',
-  set: (_server, value) => (value === '' ? undefined : `${what} are not supported`),
-})
+/** In microseconds; -1: nothing is. */
+const slowerThan = whole(
+  [-1, hourMs * 1000],
+  ({ times }) => times.slowerThanUs,
+  ({ times }, us) => {
+    times.slowerThanUs = us
+  },
+)
+
+const slowLogLength = whole(
+  [0, 10_000],
+  ({ times }) => times.slowLog.maxEntries,
+  ({ times }, count) => {
+    times.slowLog.maxEntries = count
+  },
+)
+
+const latencyThreshold = whole(
+  [0, hourMs],
+  ({ times }) => times.latency.thresholdMs,
+  ({ times }, ms) => {
+    times.latency.thresholdMs = ms
+  },
+)
+
+const keyspaceEvents: Parameter = {
+  get: ({ config }) => config.notifyKeyspaceEvents,
+  set(server, text) {
+    const notifyKeyspaceEvents = canonicalEvents(text)
+    if (notifyKeyspaceEvents === undefined) {
+      return `Invalid event class character. Use '${eventLetters}'.`
+    }
+    server.configure({ notifyKeyspaceEvents })
+    return undefined
+  },
+}
 
 const parameters = new Map<string, Parameter>([
   ['maxmemory', fixed('0')],
@@ -60,6 +104,7 @@ const parameters = new Map<string, Parameter>([
   ['appendfsync', fixed('always')],
   ['save', harmless('')],
   ['databases', fixed('16')],
+  ['daemonize', fixed('no')],
   ['dir', fixed('.')],
   ['bind', { get: ({ config }) => config.host }],
   ['port', { get: ({ port }) => String(port) }],
@@ -73,13 +118,13 @@ const parameters = new Map<string, Parameter>([
   ['cluster-enabled', fixed('no')],
   ['tls-port', fixed('0')],
   ['io-threads', fixed('1')],
-  ['notify-keyspace-events', without('keyspace notifications')],
+  ['notify-keyspace-events', keyspaceEvents],
   ['lua-time-limit', harmless('5000')],
   ['busy-reply-threshold', harmless('5000')],
-  ['slowlog-log-slower-than', harmless('10000')],
-  ['slowlog-max-len', harmless('128')],
-  ['latency-monitor-threshold', harmless('0')],
-  ['latency-tracking', harmless('no')],
+  ['slowlog-log-slower-than', slowerThan],
+  ['slowlog-max-len', slowLogLength],
+  ['latency-monitor-threshold', latencyThreshold],
+  ['latency-tracking', harmless('yes')],
   ['set-max-intset-entries', harmless('512')],
   ['set-max-listpack-entries', harmless('128')],
   ['hash-max-listpack-entries', harmless('128')],
@@ -122,7 +167,7 @@ export function setParameters(server: Server, pairs: readonly string[]): void {
         `ERR Unknown option or number of arguments for CONFIG SET - '${pairs[2 * at] ?? ''}'`,
       )
     }
-    if (names.indexOf(name) !== at) {
+    if (names.lastIndexOf(name) !== at) {
       throw new RedisError(
         `ERR CONFIG SET failed (possibly related to argument '${name}') - duplicate parameter`,
       )

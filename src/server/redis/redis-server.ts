@@ -8,8 +8,10 @@ import type { Logger } from '../../base/log.ts'
 import type { Random } from '../../base/random.ts'
 import type { Daybook } from '../../book/daybook.ts'
 import { isLoopback } from '../loopback.ts'
+import { Channels } from './channels.ts'
 import { Connection } from './connection.ts'
 import { Databases, type Mapping } from './databases.ts'
+import { KeyspaceEvents } from './keyspace-events.ts'
 import { Listener } from './listener.ts'
 import { liveRedisOptions, type RedisOptions } from './options.ts'
 import { Server } from './server.ts'
@@ -41,21 +43,23 @@ const sweepMs = 1000
 
 export async function startRedis(
   book: Daybook,
-  options: RedisOptions,
+  config: RedisOptions,
   parts: RedisParts,
 ): Promise<Redis> {
-  refuseOpenDoor(options)
+  refuseOpenDoor(config)
   const { clock, random, logger } = parts
   const turn = book.turn()
-  const databases = new Databases(book, turn, {
+  const channels = new Channels()
+  const events = new KeyspaceEvents(turn, channels)
+  const databases = new Databases(book, turn, events, {
     mappings: parts.mappings,
     documents: {
-      maxBytes: options.cacheBytes,
-      durability: options.durability,
+      maxBytes: config.cacheBytes,
+      durability: config.durability,
     },
   })
   await databases.open()
-  const server = new Server({ config: options, book, turn, databases, clock, random })
+  const server = new Server({ config, book, turn, databases, channels, events, clock, random })
   const accept = (socket: Socket): void => {
     if (server.connections.size >= server.config.maxClients) {
       server.stats.rejectedConnections++
@@ -68,7 +72,7 @@ export async function startRedis(
     const connection = new Connection(socket, server, server.nextId())
     server.connections.set(connection.session.id, connection)
   }
-  const listener = await Listener.open(options, parts.files, accept)
+  const listener = await Listener.open(config, parts.files, accept)
   listener.onError((error) => {
     logger.error({ reason: reasonOf(error) }, 'the Redis port failed')
   })
@@ -84,13 +88,13 @@ export async function startRedis(
 
   let closing: Promise<void> | undefined
   return {
-    host: options.host,
+    host: config.host,
     port,
     get caches() {
       return databases.caches
     },
     async prepare(changed) {
-      refuseOpenDoor({ host: options.host, password: changed.password })
+      refuseOpenDoor({ host: config.host, password: changed.password })
       const renew = await listener.renewed(changed.tls, parts.files)
       return () => {
         renew()
@@ -101,6 +105,7 @@ export async function startRedis(
     close() {
       if (closing === undefined) {
         timer.cancel()
+        server.keys.close()
         closing = listener.close()
         for (const connection of server.connections.values()) connection.destroy()
       }

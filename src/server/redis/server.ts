@@ -5,12 +5,15 @@ import type { Random } from '../../base/random.ts'
 import type { Daybook } from '../../book/daybook.ts'
 import type { Turn } from '../../book/turn.ts'
 import type { Command } from './command.ts'
+import { CommandTimes, Times } from './command-times.ts'
 import { Arrivals } from './arrivals.ts'
-import { Channels } from './channels.ts'
+import type { Channels } from './channels.ts'
 import { allCommands } from './commands/all-commands.ts'
 import type { Connection } from './connection.ts'
 import { databaseCount, type Databases } from './databases.ts'
+import type { KeyspaceEvents } from './keyspace-events.ts'
 import { KeyWalks } from './key-walk.ts'
+import { Monitors } from './monitors.ts'
 import { maxNear, Near } from './near.ts'
 import type { LiveRedisOptions, RedisOptions } from './options.ts'
 import { ForeignProtocol, RedisError } from './redis-error.ts'
@@ -33,6 +36,7 @@ export interface CommandStats {
   calls: number
   rejected: number
   failed: number
+  readonly times: Times
 }
 
 /** Input that waits for the end of the turn: as much as stays in the processor's cache. */
@@ -40,7 +44,7 @@ const maxDueBytes = 64 * 1024
 /** Of one connection: a pipeline like that is worth a sync of its own. */
 const maxDueChunkBytes = 8 * 1024
 
-const noCalls: CommandStats = { calls: 0, rejected: 0, failed: 0 }
+const noCalls = { calls: 0, rejected: 0, failed: 0 }
 
 function noStats(): ServerStats {
   return {
@@ -63,9 +67,12 @@ export class Server {
   readonly turn: Turn
   readonly databases: Databases
   readonly keys: KeyWalks
-  readonly channels = new Channels()
+  readonly channels: Channels
+  readonly events: KeyspaceEvents
   readonly arrivals = new Arrivals()
+  readonly monitors = new Monitors()
   readonly near = new Near()
+  readonly times: CommandTimes
   readonly clock: Clock
   readonly random: Random
   readonly startedAt: number
@@ -92,6 +99,8 @@ export class Server {
     readonly book: Daybook
     readonly turn: Turn
     readonly databases: Databases
+    readonly channels: Channels
+    readonly events: KeyspaceEvents
     readonly clock: Clock
     readonly random: Random
   }) {
@@ -99,12 +108,15 @@ export class Server {
     this.book = parts.book
     this.turn = parts.turn
     this.databases = parts.databases
+    this.channels = parts.channels
+    this.events = parts.events
+    this.events.configure(parts.config.notifyKeyspaceEvents)
     this.clock = parts.clock
     this.random = parts.random
-    this.keys = new KeyWalks(parts.databases, parts.random)
+    this.times = new CommandTimes(parts.clock)
+    this.keys = new KeyWalks(parts.databases, parts.clock, parts.random)
     this.startedAt = parts.clock.now()
     this.now = this.startedAt
-    this.keys.sweep(this.now)
     this.runId = parts.random.uuid().replaceAll('-', '').padEnd(40, '0')
     this.commands = new Map(
       allCommands.flatMap((command): [string, Command][] => [
@@ -122,7 +134,7 @@ export class Server {
   statsOf(command: Command): CommandStats {
     let stats = this.#calls.get(command)
     if (stats === undefined) {
-      stats = { ...noCalls }
+      stats = { ...noCalls, times: new Times() }
       this.#calls.set(command, stats)
     }
     return stats
@@ -130,7 +142,11 @@ export class Server {
 
   resetStats(): void {
     this.stats = noStats()
-    for (const stats of this.#calls.values()) Object.assign(stats, noCalls)
+    this.events.ended = 0
+    for (const stats of this.#calls.values()) {
+      Object.assign(stats, noCalls)
+      stats.times.reset()
+    }
     this.#sweptCommands = 0
   }
 
@@ -147,6 +163,15 @@ export class Server {
     this.#countedUntil = this.clock.now() + 9 * tookMs
   }
 
+  /** Two databases change places. */
+  async swap(first: number, second: number): Promise<void> {
+    await this.databases.swap(first, second)
+    this.keys.forget([first, second])
+    this.keyCounts.clear()
+    this.#countedUntil = 0
+    this.arrivals.announceAll()
+  }
+
   /** Once a second. */
   sweep(): void {
     const now = this.clock.now()
@@ -156,13 +181,14 @@ export class Server {
       ((this.stats.commands - this.#sweptCommands) * 1000) / Math.max(1, elapsedMs),
     )
     this.#sweptCommands = this.stats.commands
-    this.keys.sweep(now)
+    this.times.sweep()
     for (const connection of [...this.connections.values()]) connection.sweep(now)
   }
 
   /** For connections to come; and, where it is no bound of a request, for those that there are. */
   configure(changes: Partial<LiveRedisOptions>): void {
     this.config = { ...this.config, ...changes }
+    this.events.configure(this.config.notifyKeyspaceEvents)
   }
 
   get parserLimits(): ParserLimits {
@@ -201,6 +227,7 @@ export class Server {
   left(connection: Connection): void {
     this.connections.delete(connection.session.id)
     this.channels.leave(connection.session)
+    this.monitors.leave(connection.session)
   }
 
   /** Throws what Redis says of a command that is none. */

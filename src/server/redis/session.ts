@@ -21,6 +21,8 @@ export interface Transaction {
 
 export interface Watched {
   readonly target: Target
+  readonly database: number
+  readonly plain: boolean
   /** It had a value. */
   readonly isLive: boolean
   /** Of the newest mutation in it. */

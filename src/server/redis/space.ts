@@ -7,9 +7,10 @@
  * Bytes of clients are binary strings here, names and values of the database are text.
  */
 
-import type { Place } from '../../book/turn.ts'
+import type { Place, Turn } from '../../book/turn.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Fields } from '../../mutation/mutation.ts'
+import type { KeyspaceEvents } from './keyspace-events.ts'
 
 export type ValueType = 'string' | 'hash' | 'set' | 'list'
 
@@ -20,6 +21,13 @@ export interface Target extends Place {
   readonly name: string
   /** Where the deadline of a row is, for mappings whose rows end with their time. */
   readonly deadline?: Place | undefined
+}
+
+/** What a space is made with. */
+export interface Around {
+  readonly turn: Turn
+  readonly events: KeyspaceEvents
+  readonly database: number
 }
 
 /** All that a step on these keys reads and writes. */
@@ -39,6 +47,8 @@ function withDeadlines(targets: readonly Target[]): readonly Place[] {
 /** What `current` is called below is what `live` has returned in the same step. */
 export interface Space {
   readonly keyspace: Keyspace
+  /** The number of the database that its keys are in. */
+  database: number
   /** Of Daybook's own table: keys that FLUSHDB deletes. Rows of others' tables only leave the cache. */
   readonly ownsRows: boolean
   /** The end of a key's time deletes it. Else it leaves memory only. */

@@ -19,9 +19,10 @@ import { canonicalKey } from '../../store/key.ts'
 import type { Column } from '../../store/schema.ts'
 import { binaryOfUtf8, utf8Of } from './binary-text.ts'
 import { binaryOfField, fieldOfBinary, restOfBinary } from './column-text.ts'
+import type { KeyspaceEvents } from './keyspace-events.ts'
 import { decimalOf, sumOfDecimals } from './numbers.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
-import type { Space, Target, ValueType } from './space.ts'
+import type { Around, Space, Target, ValueType } from './space.ts'
 
 /** What EXPIRE of a row does at the end of its time. undefined: EXPIRE is refused. */
 export type RowExpiry = 'evict' | 'delete' | undefined
@@ -33,7 +34,9 @@ export class TableSpace implements Space {
   readonly keyspace: Keyspace
   readonly ownsRows = false
   readonly endsRows: boolean
+  database: number
   readonly #turn: Turn
+  readonly #events: KeyspaceEvents
   readonly #prefix: string
   readonly #expiry: RowExpiry
   /** Of the deadlines, for `delete`. */
@@ -42,14 +45,23 @@ export class TableSpace implements Space {
   /** By key, for `expire: 'evict'`: of this process only, for the row itself stays. */
   readonly #deadlines = new Map<string, number>()
 
-  constructor(keyspace: Keyspace, turn: Turn, prefix: string, expiry: RowExpiry, ends?: Keyspace) {
+  constructor(
+    keyspace: Keyspace,
+    around: Around,
+    prefix: string,
+    expiry: RowExpiry,
+    ends?: Keyspace,
+  ) {
     this.keyspace = keyspace
-    this.#turn = turn
+    this.database = around.database
+    this.#turn = around.turn
+    this.#events = around.events
     this.#prefix = prefix
     this.#expiry = expiry
     this.endsRows = expiry === 'delete'
     this.#ends = expiry === 'delete' ? ends : undefined
     this.#columns = new Map(keyspace.schema.columns.map((column) => [column.name, column]))
+    keyspace.onExpired = (key, done) => this.#events.expired(this, key, done)
   }
 
   /** The canonical key of what follows the prefix. */
@@ -85,9 +97,13 @@ export class TableSpace implements Space {
   /** A row that is over is deleted by whoever looks at it first, or by the engine's sweep. */
   live(target: Target): Fields | undefined {
     const current = this.#turn.read(target)
+    if (current === undefined) {
+      if (this.#events.tellsExpired && this.#turn.hasEnded(target)) this.#end(target)
+      return undefined
+    }
     const atMs = this.#deadlineOf(target)
     if (atMs === undefined || atMs > this.#turn.wallTime()) return current
-    if (current !== undefined) this.delete(target)
+    this.#end(target)
     return undefined
   }
 
@@ -159,7 +175,7 @@ export class TableSpace implements Space {
     const row = this.#rowOf(value)
     const fields = this.keyspace.codec.row(row, target.key)
     if (this.#ends === undefined) {
-      this.#turn.write(target, { kind: 'set', fields })
+      this.#write(target, { kind: 'set', fields })
       this.expire(target, {}, expiresAtMs)
       return
     }
@@ -258,7 +274,7 @@ export class TableSpace implements Space {
 
   copyTo(current: Fields, target: Target): void {
     this.#forgetDeadline(target)
-    this.#turn.write(target, { kind: 'set', fields: current })
+    this.#write(target, { kind: 'set', fields: current })
   }
 
   /** Wall time in ms; undefined where the row has none, or where the step does not look. */
@@ -283,8 +299,23 @@ export class TableSpace implements Space {
   }
 
   #write(target: Target, mutation: Mutation, atMs = this.#deadlineOf(target)): void {
+    const event = this.#events.on ? this.#eventOfWrite(target) : undefined
     const ttlMs = atMs === undefined ? undefined : Math.max(0, atMs - this.#turn.wallTime())
     this.#turn.write(target, mutation, ttlMs)
+    if (event !== undefined) this.#events.tell(target, event, event)
+  }
+
+  /** What a write will have told by the way. A command that looks at nothing still ends what it replaces. */
+  #eventOfWrite(target: Target): 'new' | 'expired' | undefined {
+    if (target.blind) {
+      return this.#events.tellsExpired && this.#turn.hasEnded(target) ? 'expired' : undefined
+    }
+    return this.#events.tellsNew && this.live(target) === undefined ? 'new' : undefined
+  }
+
+  #end(target: Target): void {
+    this.delete(target)
+    this.#events.tell(target, 'expired', 'expired')
   }
 
   /** Where a row is not there, its defaults are incremented. */

@@ -4,14 +4,14 @@ import { DatabaseSync } from 'node:sqlite'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { systemRandom } from '../../../src/base/random.ts'
-import { KeyLists, type KeyPage, type KeySource } from '../../../src/server/http/key-lists.ts'
+import { KeyLists, type ListedKeys, type ListSource } from '../../../src/server/http/key-lists.ts'
 import { StoreFailureError } from '../../../src/store/failure.ts'
 import { sqlite } from '../../../src/store/sqlite/index.ts'
 import { user } from '../../support/book-fixture.ts'
 import { ManualClock } from '../../support/manual-clock.ts'
 import { serve, temporaryDirectory, type Answer, type Served } from './http-fixture.ts'
 
-function sourceOf(names: Iterable<string>, given: Partial<KeySource> = {}): KeySource {
+function sourceOf(names: Iterable<string>, given: Partial<ListSource> = {}): ListSource {
   const keys = async function* (): AsyncGenerator<string> {
     yield* names
   }
@@ -38,7 +38,7 @@ describe('a list', () => {
     expect([second.keys, again]).toEqual([['c'], second])
     expect(await lists.page(abcd, second.next, 10)).toEqual({ keys: ['d'] })
     expect(await lists.page(abcd, second.next, 10)).toEqual({ keys: ['d'] })
-    expect(() => lists.page(abcd, first.next, 1)).toThrow(unknown)
+    await expect(lists.page(abcd, first.next, 1)).rejects.toThrow(unknown)
   })
 
   it('is of one cache and one prefix', async () => {
@@ -48,7 +48,7 @@ describe('a list', () => {
       { ...abcd, cache: 'orders' },
       { ...abcd, prefix: 'a' },
     ]) {
-      expect(() => lists.page(other, next, 1)).toThrow(unknown)
+      await expect(lists.page(other, next, 1)).rejects.toThrow(unknown)
     }
     expect((await lists.page(abcd, next, 1)).keys).toEqual(['b'])
   })
@@ -56,7 +56,7 @@ describe('a list', () => {
   it('looks at a bounded number of keys for a page', async () => {
     const lists = new KeyLists(new ManualClock(), systemRandom)
     const source = sourceOf(manyNames(25_000), { prefix: 'the' })
-    const pages: KeyPage[] = [await lists.page(source, undefined, 10)]
+    const pages: ListedKeys[] = [await lists.page(source, undefined, 10)]
     for (let page = pages[0]; page?.next !== undefined;) {
       page = await lists.page(source, page.next, 10)
       pages.push(page)
@@ -76,7 +76,7 @@ describe('a list', () => {
     await clock.advance(299_999)
     const third = await lists.page(abcd, second.next, 1)
     await clock.advance(300_000)
-    expect(() => lists.page(abcd, third.next, 1)).toThrow(unknown)
+    await expect(lists.page(abcd, third.next, 1)).rejects.toThrow(unknown)
     expect(clock.armed).toBe(0)
   })
 
@@ -87,12 +87,12 @@ describe('a list', () => {
     const second = await lists.page(abcd, undefined, 1)
     const onward = await lists.page(abcd, first.next, 1)
     for (let n = 0; n < 15; n++) await lists.page(abcd, undefined, 1)
-    expect(() => lists.page(abcd, second.next, 1)).toThrow(unknown)
+    await expect(lists.page(abcd, second.next, 1)).rejects.toThrow(unknown)
     expect((await lists.page(abcd, onward.next, 1)).keys).toEqual(['c'])
     expect(clock.armed).toBe(16)
     lists.close()
     expect(clock.armed).toBe(0)
-    expect(() => lists.page(abcd, onward.next, 1)).toThrow(unknown)
+    await expect(lists.page(abcd, onward.next, 1)).rejects.toThrow(unknown)
   })
 
   it('ends with its error, after the keys that were found before', async () => {
@@ -107,7 +107,7 @@ describe('a list', () => {
     const first = await lists.page(source, undefined, 10)
     expect(first.keys).toEqual(['a', 'b'])
     await expect(lists.page(source, first.next, 10)).rejects.toThrow('the store is away')
-    expect(() => lists.page(source, first.next, 10)).toThrow(unknown)
+    await expect(lists.page(source, first.next, 10)).rejects.toThrow(unknown)
     expect(clock.armed).toBe(0)
   })
 })

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { served, type RawClient, type Reply } from './redis-fixture.ts'
+import { Failure, RawClient, served, type Reply } from './redis-fixture.ts'
 import { realRedis, toolUnavailable } from './redis-tools.ts'
 
 const key = fc.constantFrom('a', 'b', 'c', 'd')
@@ -190,5 +190,85 @@ describe('random commands', () => {
         endOnFailure: false,
       },
     )
+  })
+})
+
+/** What else has events. */
+const telling: fc.Arbitrary<readonly string[]> = fc.oneof(
+  fc.tuple(fc.constantFrom('LPUSH', 'RPUSH'), key, value),
+  fc.tuple(fc.constantFrom('LPOP', 'RPOP', 'LLEN', 'SRANDMEMBER', 'HRANDFIELD', 'TTL'), key),
+  fc.tuple(fc.constantFrom('LPOP', 'RPOP'), key, fc.constantFrom('0', '1', '3')),
+  fc.tuple(fc.constant('LRANGE'), key, index, index),
+  fc.tuple(fc.constantFrom('HKEYS', 'SMEMBERS', 'HGETALL'), key),
+  fc.tuple(fc.constantFrom('SINTER', 'SUNION', 'SDIFF'), key, key),
+  fc.tuple(fc.constant('BLPOP'), key, key, fc.constant('0.001')),
+  fc.tuple(fc.constantFrom('MOVE'), key, fc.constantFrom('1', '0')),
+  fc.tuple(fc.constant('COPY'), key, key, fc.constant('DB'), fc.constant('1')),
+  fc.tuple(fc.constant('GETEX'), key, fc.constant('EX'), fc.constantFrom('1000', '-1')),
+  fc.tuple(fc.constant('SELECT'), fc.constantFrom('0', '1')),
+)
+
+function isMiss(message: Reply): boolean {
+  return JSON.stringify(message).includes('keymiss')
+}
+
+/** Everything that a subscriber of all channels gets, until a message to `end`. */
+async function messages(subscriber: RawClient): Promise<Reply[]> {
+  const found: Reply[] = []
+  for (;;) {
+    const message = await subscriber.reply()
+    if (Array.isArray(message) && message[2] === 'end') return found
+    found.push(message)
+  }
+}
+
+describe('random commands, and who waits for events', () => {
+  test('is told what Redis tells', { timeout: 300_000 }, async (context) => {
+    context.skip(toolUnavailable('redis-server') !== undefined, toolUnavailable('redis-server'))
+    const real = await realRedis()
+    const { client } = await served()
+    const pairs = [
+      { commander: real, subscriber: await RawClient.connect(real.socket.remotePort ?? 0) },
+      { commander: await client(), subscriber: await client() },
+    ]
+    for (const { commander, subscriber } of pairs) {
+      await commander.call('CONFIG', 'SET', 'notify-keyspace-events', 'KEAmn')
+      await subscriber.call('PSUBSCRIBE', '*')
+    }
+    let told = 0
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.oneof({ weight: 3, arbitrary: command }, { weight: 1, arbitrary: telling }), {
+          minLength: 1,
+          maxLength: 40,
+        }),
+        async (commands) => {
+          const heard: Reply[][] = []
+          for (const { commander, subscriber } of pairs) {
+            await commander.call('RESET')
+            await commander.call('FLUSHALL')
+            for (const words of commands) commander.send(...words)
+            let failed = false
+            for (let count = commands.length; count > 0; count--) {
+              if ((await commander.reply()) instanceof Failure) failed = true
+            }
+            await commander.call('RESET')
+            await commander.call('PUBLISH', 'end', '')
+            const all = await messages(subscriber)
+            // A command that fails tells nothing here, and in Redis the misses that it had before.
+            heard.push(failed ? all.filter((message) => !isMiss(message)) : all)
+          }
+          expect(heard[1]).toEqual(heard[0])
+          told += heard[0]?.length ?? 0
+        },
+      ),
+      {
+        numRuns: Number(process.env.DAYBOOK_DIFFERENTIAL_RUNS ?? 150),
+        seed: 20261126,
+        endOnFailure: false,
+      },
+    )
+    for (const { subscriber } of pairs) subscriber.destroy()
+    expect(told).toBeGreaterThan(1000)
   })
 })

@@ -1,11 +1,13 @@
 /** Cursors of SCAN end: by number, and by time. */
 
 import { describe, expect, test } from 'vitest'
+import type { Clock } from '../../../src/base/clock.ts'
 import { systemRandom } from '../../../src/base/random.ts'
 import type { Databases } from '../../../src/server/redis/databases.ts'
 import { KeyWalks } from '../../../src/server/redis/key-walk.ts'
+import { ManualClock } from '../../support/manual-clock.ts'
 
-function walksOver(names: readonly string[]): KeyWalks {
+function walksOver(names: readonly string[], clock: Clock = new ManualClock()): KeyWalks {
   const part = {
     space: { isOver: () => false, nameOf: (key: string) => key },
     cache: {
@@ -14,7 +16,7 @@ function walksOver(names: readonly string[]): KeyWalks {
       },
     },
   }
-  return new KeyWalks({ parts: () => [part] } as unknown as Databases, systemRandom)
+  return new KeyWalks({ parts: () => [part] } as unknown as Databases, clock, systemRandom)
 }
 
 const names = ['a', 'b', 'c', 'd']
@@ -43,15 +45,22 @@ describe('a walk', () => {
         },
       },
     }
-    const walks = new KeyWalks({ parts: () => [failing] } as unknown as Databases, systemRandom)
+    const walks = new KeyWalks(
+      { parts: () => [failing] } as unknown as Databases,
+      new ManualClock(),
+      systemRandom,
+    )
     const first = await walks.page(0, 0, 1)
     const second = await walks.page(0, first.next, 1)
     await expect(walks.page(0, second.next, 1)).rejects.toThrow('the store is away')
     for (const { next } of [first, second]) {
       await expect(walks.page(0, next, 1)).rejects.toThrow('ERR invalid cursor')
     }
-    // So may the first page be.
-    await expect(walks.page(0, 0, 3)).rejects.toThrow('the store is away')
+    // What was found before comes first.
+    const found = await walks.page(0, 0, 3)
+    expect(found.names).toEqual(['a', 'b'])
+    await expect(walks.page(0, found.next, 3)).rejects.toThrow('the store is away')
+    await expect(walks.page(0, found.next, 3)).rejects.toThrow('ERR invalid cursor')
   })
 
   test('is of one database', async () => {
@@ -61,14 +70,14 @@ describe('a walk', () => {
   })
 
   test('that nobody goes on with is forgotten after a while', async () => {
-    const walks = walksOver(names)
-    walks.sweep(0)
+    const clock = new ManualClock()
+    const walks = walksOver(names, clock)
     const kept = await walks.page(0, 0, 1)
-    walks.sweep(299_000)
+    await clock.advance(299_000)
     const { next } = await walks.page(0, kept.next, 1)
-    walks.sweep(598_000)
+    await clock.advance(299_000)
     expect((await walks.page(0, next, 1)).names).toEqual(['c'])
-    walks.sweep(900_000)
+    await clock.advance(300_000)
     await expect(walks.page(0, next, 1)).rejects.toThrow('ERR invalid cursor')
   })
 
@@ -77,5 +86,20 @@ describe('a walk', () => {
     const first = await walks.page(0, 0, 1)
     for (let n = 0; n < 256; n++) await walks.page(0, 0, 1)
     await expect(walks.page(0, first.next, 1)).rejects.toThrow('ERR invalid cursor')
+  })
+
+  test('that two go on with at once gives both the same page', async () => {
+    const walks = walksOver(names)
+    const { next } = await walks.page(0, 0, 1)
+    const [one, other] = await Promise.all([walks.page(0, next, 2), walks.page(0, next, 2)])
+    expect(one).toEqual(other)
+    expect(one.names).toEqual(['b', 'c'])
+    walks.forget([0])
+    await expect(walks.page(0, one.next, 1)).rejects.toThrow('ERR invalid cursor')
+  })
+
+  test('has as large a page as is asked for', async () => {
+    const walks = walksOver(Array.from({ length: 25_000 }, (_, n) => `k${n}`))
+    expect((await walks.page(0, 0, 24_000)).names).toHaveLength(24_000)
   })
 })

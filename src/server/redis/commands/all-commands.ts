@@ -4,6 +4,7 @@ import type { Command } from '../command.ts'
 import { channelCommands } from './channel-commands.ts'
 import { connectionCommands } from './connection-commands.ts'
 import { daybookCommands } from './daybook-commands.ts'
+import { debugCommands } from './debug-commands.ts'
 import { hashCommands } from './hash-commands.ts'
 import { keyCommands } from './key-commands.ts'
 import { listCommands } from './list-commands.ts'
@@ -11,6 +12,7 @@ import { scriptingCommands } from './script-commands.ts'
 import { serverCommands } from './server-commands.ts'
 import { setCommands } from './set-commands.ts'
 import { stringCommands } from './string-commands.ts'
+import { timeCommands } from './time-commands.ts'
 import { transactionCommands } from './transaction-commands.ts'
 
 export const allCommands: readonly Command[] = [
@@ -23,6 +25,8 @@ export const allCommands: readonly Command[] = [
   ...connectionCommands,
   ...channelCommands,
   ...serverCommands,
+  ...debugCommands,
+  ...timeCommands,
   ...scriptingCommands,
   ...daybookCommands,
   // Run by the connection itself: it is the one that knows what was queued.

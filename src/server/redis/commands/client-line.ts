@@ -5,7 +5,10 @@ import type { Connection } from '../connection.ts'
 export function clientLine(connection: Connection, now: number): string {
   const { session } = connection
   const seconds = (since: number): number => Math.max(0, Math.floor((now - since) / 1000))
-  const flags = session.transaction !== undefined ? 'x' : session.subscriptions > 0 ? 'P' : 'N'
+  const flags =
+    (session.monitoring ? 'O' : '') +
+    (session.subscriptions > 0 ? 'P' : '') +
+    (session.transaction !== undefined ? 'x' : '')
   const fields: readonly (readonly [string, string | number])[] = [
     ['id', session.id],
     ['addr', session.address],
@@ -14,7 +17,7 @@ export function clientLine(connection: Connection, now: number): string {
     ['name', session.name],
     ['age', seconds(session.connectedAt)],
     ['idle', seconds(session.usedAt)],
-    ['flags', flags],
+    ['flags', flags === '' ? 'N' : flags],
     ['db', session.database],
     ['sub', session.channels.size],
     ['psub', session.patterns.size],

@@ -125,6 +125,7 @@ function quit(call: Call): string {
 
 function reset(call: Call): string {
   call.server.channels.leave(call.session)
+  call.server.monitors.leave(call.session)
   call.session.reset(call.server.config.password === undefined)
   return simple('RESET')
 }
@@ -220,13 +221,16 @@ function clientList(call: Call): string {
     )
   }
   if (option === 'type' && call.args.length === 4) {
-    const type = argumentOf(call, 3).toLowerCase()
-    if (!['normal', 'master', 'replica', 'slave', 'pubsub'].includes(type)) {
-      throw new RedisError(`ERR Unknown client type '${argumentOf(call, 3)}'`)
-    }
+    const type = checkedType(argumentOf(call, 3))
     return lines(ids.filter((id) => typeOf(call, id) === type))
   }
   throw syntaxError()
+}
+
+function checkedType(text: string): string {
+  const type = text.toLowerCase()
+  if (['normal', 'master', 'replica', 'slave', 'pubsub'].includes(type)) return type
+  throw new RedisError(`ERR Unknown client type '${text}'`)
 }
 
 function typeOf(call: Call, id: number): string {
@@ -259,7 +263,8 @@ function clientKill(call: Call): string {
     } else if (option === 'laddr') {
       filters.push((other) => server.connections.get(other)?.session.localAddress === value)
     } else if (option === 'type') {
-      filters.push((other) => typeOf(call, other) === value.toLowerCase())
+      const type = checkedType(value)
+      filters.push((other) => typeOf(call, other) === type)
     } else if (option === 'user') {
       if (value !== 'default') throw new RedisError(`ERR No such user '${value}'`)
     } else if (option === 'skipme' && /^(yes|no)$/i.test(value)) skipsMe = /^yes$/i.test(value)

@@ -112,7 +112,7 @@ async function deadLetters(call: Call): Promise<string> {
 }
 
 const subcommands: readonly Command[] = [
-  { name: 'flush', arity: -2, flags: [], wait: flush },
+  { name: 'flush', arity: -2, flags: ['blocking'], wait: flush },
   { name: 'status', arity: 3, flags: ['readonly'], wait: status },
   {
     name: 'lag',
@@ -176,8 +176,8 @@ const dotted = subcommands.map((command): Command => {
 })
 
 export const daybookCommands: readonly Command[] = [
-  { name: 'wait', arity: 3, flags: ['noscript'], group: 'generic', wait },
-  { name: 'waitaof', arity: 4, flags: ['noscript'], group: 'generic', wait: waitaof },
+  { name: 'wait', arity: 3, flags: ['noscript', 'blocking'], group: 'generic', wait },
+  { name: 'waitaof', arity: 4, flags: ['noscript', 'blocking'], group: 'generic', wait: waitaof },
   { name: 'daybook', arity: -2, flags: [], group: 'daybook', subcommands: named, run: () => ok },
   ...dotted,
 ]

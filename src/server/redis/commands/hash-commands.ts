@@ -1,7 +1,7 @@
 /** Commands of hashes; a row of a mapped cache is one. */
 
 import type { Fields } from '../../../mutation/mutation.ts'
-import { argumentOf, targetOf, type Call, inGroup } from '../command.ts'
+import { argumentOf, lookUp, targetOf, type Call, inGroup } from '../command.ts'
 import { decimalOf, integerOf, isInfinite } from '../numbers.ts'
 import { notAFloat, notAnInteger, RedisError, syntaxError, wrongArity } from '../redis-error.ts'
 import { bulk, bulks, emptyArray, integer, ok, one, zero } from '../reply.ts'
@@ -11,6 +11,13 @@ import { scanMembers } from './scan-members.ts'
 
 function hashAt(target: Target): Fields | undefined {
   const current = target.space.live(target)
+  if (current !== undefined) target.space.checkHash(current)
+  return current
+}
+
+/** The same, for a command that only reads. */
+function readHash(call: Call, target: Target): Fields | undefined {
+  const current = lookUp(call, target)
   if (current !== undefined) target.space.checkHash(current)
   return current
 }
@@ -26,6 +33,7 @@ function setFields(call: Call, name: string): number {
     if (current === undefined || space.field(current, field) === undefined) added.add(field)
   }
   space.setFields(target, current, call.args, 2, call.plain)
+  call.server.events.tell(target, 'hash', 'hset')
   return added.size
 }
 
@@ -35,19 +43,20 @@ function hsetnx(call: Call): string {
   if (current !== undefined && target.space.field(current, argumentOf(call, 2)) !== undefined)
     return zero
   target.space.setFields(target, current, call.args, 2, call.plain)
+  call.server.events.tell(target, 'hash', 'hset')
   return one
 }
 
 function hget(call: Call): string {
   const target = targetOf(call)
-  const current = hashAt(target)
+  const current = readHash(call, target)
   const value = current === undefined ? undefined : target.space.field(current, argumentOf(call, 2))
   return value === undefined ? call.protocol.nil : bulk(value)
 }
 
 function hmget(call: Call): string {
   const target = targetOf(call)
-  const current = hashAt(target)
+  const current = readHash(call, target)
   let reply = `*${call.args.length - 2}\r\n`
   for (let at = 2; at < call.args.length; at++) {
     const value =
@@ -65,7 +74,7 @@ function pairsOf(target: Target, current: Fields): string[] {
 
 function hgetall(call: Call): string {
   const target = targetOf(call)
-  const current = hashAt(target)
+  const current = readHash(call, target)
   const pairs = current === undefined ? [] : pairsOf(target, current)
   let reply = call.protocol.map(pairs.length / 2)
   for (const part of pairs) reply += bulk(part)
@@ -74,33 +83,33 @@ function hgetall(call: Call): string {
 
 function hkeys(call: Call): string {
   const target = targetOf(call)
-  const current = hashAt(target)
+  const current = readHash(call, target)
   return current === undefined ? emptyArray : bulks(target.space.fieldNames(current))
 }
 
 function hvals(call: Call): string {
   const target = targetOf(call)
-  const current = hashAt(target)
+  const current = readHash(call, target)
   if (current === undefined) return emptyArray
   return bulks(pairsOf(target, current).filter((_part, at) => at % 2 === 1))
 }
 
 function hlen(call: Call): string {
   const target = targetOf(call)
-  const current = hashAt(target)
+  const current = readHash(call, target)
   return integer(current === undefined ? 0 : target.space.fieldCount(current))
 }
 
 function hexists(call: Call): string {
   const target = targetOf(call)
-  const current = hashAt(target)
+  const current = readHash(call, target)
   if (current === undefined) return zero
   return target.space.field(current, argumentOf(call, 2)) === undefined ? zero : one
 }
 
 function hstrlen(call: Call): string {
   const target = targetOf(call)
-  const current = hashAt(target)
+  const current = readHash(call, target)
   if (current === undefined) return zero
   return integer(target.space.field(current, argumentOf(call, 2))?.length ?? 0)
 }
@@ -112,7 +121,10 @@ function hdel(call: Call): string {
   const names = [...new Set(call.args.slice(2))].filter(
     (name) => target.space.field(current, name) !== undefined,
   )
-  if (names.length > 0) target.space.removeFields(target, current, names)
+  if (names.length > 0) {
+    target.space.removeFields(target, current, names)
+    call.server.events.tellTaken(target, 'hash', 'hdel')
+  }
   return integer(names.length)
 }
 
@@ -120,7 +132,9 @@ function hincrby(call: Call): string {
   const by = integerOf(argumentOf(call, 3))
   if (by === undefined) throw notAnInteger()
   const target = targetOf(call)
-  return integer(target.space.increment(target, hashAt(target), argumentOf(call, 2), by))
+  const sum = target.space.increment(target, hashAt(target), argumentOf(call, 2), by)
+  call.server.events.tell(target, 'hash', 'hincrby')
+  return integer(sum)
 }
 
 function hincrbyfloat(call: Call): string {
@@ -128,14 +142,16 @@ function hincrbyfloat(call: Call): string {
   if (isInfinite(argumentOf(call, 3))) throw new RedisError('ERR value is NaN or Infinity')
   if (by === undefined) throw notAFloat()
   const target = targetOf(call)
-  return bulk(target.space.incrementFloat(target, hashAt(target), argumentOf(call, 2), by))
+  const sum = target.space.incrementFloat(target, hashAt(target), argumentOf(call, 2), by)
+  call.server.events.tell(target, 'hash', 'hincrbyfloat')
+  return bulk(sum)
 }
 
 function hrandfield(call: Call): string {
   const target = targetOf(call)
   const { args, server, protocol } = call
   if (args.length > 4) throw syntaxError()
-  const current = hashAt(target)
+  const current = readHash(call, target)
   if (args.length === 2) {
     const [name] =
       current === undefined ? [] : sample(target.space.fieldNames(current), 1, server.random)
@@ -157,7 +173,7 @@ function hrandfield(call: Call): string {
 
 function hscan(call: Call): string {
   const target = targetOf(call)
-  const current = hashAt(target)
+  const current = readHash(call, target)
   const names = current === undefined ? [] : target.space.fieldNames(current)
   return scanMembers(call, names, (name) =>
     current === undefined ? '' : (target.space.field(current, name) ?? ''),

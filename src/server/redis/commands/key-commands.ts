@@ -1,6 +1,7 @@
 /** Commands of keys, whatever their type. */
 
-import { argumentOf, targetOf, type Call, inGroup } from '../command.ts'
+import type { Fields } from '../../../mutation/mutation.ts'
+import { argumentOf, lookUp, targetOf, type Call, inGroup } from '../command.ts'
 import { deadlineOf } from '../deadline.ts'
 import { databaseCount } from '../databases.ts'
 import { matchesGlob } from '../glob.ts'
@@ -8,11 +9,12 @@ import { safeIntegerOf } from '../numbers.ts'
 import { notAnInteger, RedisError, syntaxError, wrongType } from '../redis-error.ts'
 import { bulk, bulks, integer, ok, one, simple, zero } from '../reply.ts'
 import { placesOf, type Target } from '../space.ts'
+import { stepLater } from '../step-later.ts'
 import { cursorOf, scanOptions } from './scan-members.ts'
 
 function countLive(call: Call): number {
   let count = 0
-  for (const target of call.targets) if (target.space.live(target) !== undefined) count++
+  for (const target of call.targets) if (lookUp(call, target) !== undefined) count++
   return count
 }
 
@@ -21,6 +23,7 @@ function del(call: Call): string {
   for (const target of call.targets) {
     if (target.space.live(target) === undefined) continue
     target.space.delete(target)
+    call.server.events.tell(target, 'generic', 'del')
     count++
   }
   return integer(count)
@@ -28,7 +31,7 @@ function del(call: Call): string {
 
 function type(call: Call): string {
   const target = targetOf(call)
-  const current = target.space.live(target)
+  const current = lookUp(call, target)
   return simple(current === undefined ? 'none' : target.space.typeOf(current))
 }
 
@@ -69,8 +72,14 @@ function expire(name: string, unitMs: number, relative: boolean): (call: Call) =
     // A key without a deadline lives for ever: nothing is beyond that.
     if (flags.gt && (before === undefined || atMs <= before)) return zero
     if (flags.lt && before !== undefined && atMs >= before) return zero
-    if (atMs <= call.turn.wallTime() && space.endsRows) space.delete(target)
-    else space.expire(target, current, atMs)
+    const { events } = call.server
+    if (atMs <= call.turn.wallTime() && space.endsRows) {
+      space.delete(target)
+      events.tell(target, 'generic', 'del')
+    } else {
+      space.expire(target, current, atMs)
+      events.tell(target, 'generic', 'expire')
+    }
     return one
   }
 }
@@ -78,7 +87,7 @@ function expire(name: string, unitMs: number, relative: boolean): (call: Call) =
 function timeLeft(unitMs: number, absolute: boolean): (call: Call) => string {
   return (call) => {
     const target = targetOf(call)
-    const current = target.space.live(target)
+    const current = lookUp(call, target)
     if (current === undefined) return integer(-2)
     const atMs = target.space.expiresAt(target, current)
     if (atMs === undefined) return integer(-1)
@@ -92,6 +101,7 @@ function persist(call: Call): string {
   const current = target.space.live(target)
   if (current === undefined || target.space.expiresAt(target, current) === undefined) return zero
   target.space.expire(target, current, undefined)
+  call.server.events.tell(target, 'generic', 'persist')
   return one
 }
 
@@ -104,9 +114,23 @@ function rename(call: Call, overwrites: boolean): boolean {
   if (from.name === to.name) return overwrites
   if (there !== undefined && !overwrites) return false
   checkSameKind(from, to)
-  from.space.copyTo(current, to)
+  copyOver(call, current, { from, to })
   from.space.delete(from)
+  const { events } = call.server
+  events.tell(from, 'generic', 'rename_from')
+  events.tell(to, 'generic', 'rename_to')
   return true
+}
+
+/** Whatever is there is no more: who waits for new keys is told of one. */
+function copyOver(
+  call: Call,
+  current: Fields,
+  { from, to }: { readonly from: Target; readonly to: Target },
+): void {
+  const isThere = to.space.live(to) !== undefined
+  from.space.copyTo(current, to)
+  if (isThere) call.server.events.tell(to, 'new', 'new')
 }
 
 /** A row and a document are not alike, and neither are the rows of two tables. */
@@ -148,12 +172,22 @@ async function acrossDatabases(
 ): Promise<string> {
   const { session, server } = call
   await server.databases.ready(to.database)
-  const from = server.databases.target(session.database, argumentOf(call, 1), call.plain, false)
-  const target = server.databases.target(to.database, to.name, call.plain, false)
+  const { databases } = server
+  let targets: [Target, Target] | undefined
   let reply = ''
-  const { done } = await call.turn.later(placesOf([from, target]), () => {
-    reply = step(from, target)
-  })
+  const { done } = await stepLater(
+    server,
+    () => {
+      targets = [
+        databases.target(session.database, argumentOf(call, 1), call.plain, false),
+        databases.target(to.database, to.name, call.plain, false),
+      ]
+      return placesOf(targets)
+    },
+    () => {
+      if (targets !== undefined) reply = step(...targets)
+    },
+  )
   await done
   return reply
 }
@@ -165,11 +199,12 @@ async function copy(call: Call): Promise<string> {
     throw new RedisError('ERR source and destination objects are the same')
   }
   return acrossDatabases(call, { name, database }, (from, to) => {
-    const current = from.space.live(from)
+    const current = lookUp(call, from)
     if (current === undefined) return zero
     if (to.space.live(to) !== undefined && !replace) return zero
     checkSameKind(from, to)
-    from.space.copyTo(current, to)
+    copyOver(call, current, { from, to })
+    call.server.events.tell(to, 'generic', 'copy_to')
     return one
   })
 }
@@ -185,6 +220,9 @@ async function move(call: Call): Promise<string> {
     checkSameKind(from, to)
     from.space.copyTo(current, to)
     from.space.delete(from)
+    const { events } = call.server
+    events.tell(from, 'generic', 'move_from')
+    events.tell(to, 'generic', 'move_to')
     return one
   })
 }

@@ -34,7 +34,11 @@ function checkFlushMode(call: Call): void {
 }
 
 /** Deletes keys without a mapping. Rows of mapped tables stay where they are: they only leave memory. */
-async function flushDatabase(call: Call, database: number): Promise<void> {
+function flushDatabase(call: Call, database: number): Promise<void> {
+  return call.server.databases.exclusively(() => deleteAll(call, database))
+}
+
+async function deleteAll(call: Call, database: number): Promise<void> {
   const { server, turn } = call
   for (const { space, cache } of server.databases.parts(database)) {
     if (!space.ownsRows) {
@@ -121,7 +125,7 @@ function everyCommand(call: Call): Command[] {
   return [...new Set(call.server.commands.values())]
 }
 
-function named(call: Call, name: string): Command | undefined {
+export function named(call: Call, name: string): Command | undefined {
   const [parent = '', subcommand] = name.toLowerCase().split('|')
   const command = call.server.commands.get(parent)
   return subcommand === undefined ? command : command?.subcommands?.get(subcommand)
@@ -214,26 +218,15 @@ const commandCommands = subcommandsOf('server', 'command', [
   },
 ])
 
-const slowlogCommands = subcommandsOf('server', 'slowlog', [
-  { name: 'get', arity: -2, flags: ['admin'], run: () => emptyArray },
-  { name: 'len', arity: 2, flags: ['admin'], run: () => integer(0) },
-  { name: 'reset', arity: 2, flags: ['admin'], run: () => ok },
-])
-
-const latencyCommands = subcommandsOf('server', 'latency', [
-  { name: 'latest', arity: 2, flags: ['admin'], run: () => emptyArray },
-  { name: 'history', arity: 3, flags: ['admin'], run: () => emptyArray },
-  { name: 'reset', arity: -2, flags: ['admin'], run: () => integer(0) },
-])
-
-function swapdb(call: Call): string {
-  for (const at of [1, 2]) {
+async function swapdb(call: Call): Promise<string> {
+  const indexAt = (at: number, which: string): number => {
     const index = safeIntegerOf(argumentOf(call, at))
-    if (index === undefined)
-      throw new RedisError(`ERR invalid ${at === 1 ? 'first' : 'second'} DB index`)
+    if (index === undefined) throw new RedisError(`ERR invalid ${which} DB index`)
     if (index < 0 || index >= databaseCount) throw new RedisError('ERR DB index is out of range')
+    return index
   }
-  throw new RedisError('ERR SWAPDB is not supported: databases are bound to their caches')
+  await call.server.swap(indexAt(1, 'first'), indexAt(2, 'second'))
+  return ok
 }
 
 export const serverCommands = inGroup('server', [
@@ -244,9 +237,7 @@ export const serverCommands = inGroup('server', [
   { name: 'time', arity: 1, flags: ['fast'], run: time },
   { name: 'config', arity: -2, flags: [], subcommands: configCommands, run: () => ok },
   { name: 'command', arity: -1, flags: [], subcommands: commandCommands, run: commandInfo },
-  { name: 'slowlog', arity: -2, flags: [], subcommands: slowlogCommands, run: () => ok },
-  { name: 'latency', arity: -2, flags: [], subcommands: latencyCommands, run: () => ok },
-  { name: 'swapdb', arity: 3, flags: ['write', 'fast'], run: swapdb },
+  { name: 'swapdb', arity: 3, flags: ['write', 'fast'], wait: swapdb },
   {
     name: 'role',
     arity: 1,
@@ -254,14 +245,6 @@ export const serverCommands = inGroup('server', [
     run: () => `*3\r\n${bulk('master')}${integer(0)}${emptyArray}`,
   },
   { name: 'readonly', arity: 1, flags: ['fast'], run: () => ok },
-  {
-    name: 'debug',
-    arity: -2,
-    flags: ['admin'],
-    run: () => {
-      throw new RedisError('ERR DEBUG command not allowed.')
-    },
-  },
   {
     name: 'save',
     arity: 1,

@@ -1,7 +1,7 @@
 /** Commands of sets. */
 
 import type { Fields } from '../../../mutation/mutation.ts'
-import { argumentOf, inGroup, targetOf, type Call } from '../command.ts'
+import { argumentOf, inGroup, lookUp, targetOf, type Call } from '../command.ts'
 import { safeIntegerOf } from '../numbers.ts'
 import { RedisError, syntaxError } from '../redis-error.ts'
 import { bulk, bulks, integer, one, zero } from '../reply.ts'
@@ -10,14 +10,22 @@ import { countOf, sample } from './sample.ts'
 import { scanMembers } from './scan-members.ts'
 
 /** The members; none where there is no key. */
-function membersOf(target: Target): string[] {
-  const current = target.space.live(target)
+function membersOf(call: Call, target: Target): string[] {
+  const current = lookUp(call, target)
   return current === undefined ? [] : target.space.members(current)
 }
 
 /** The value, which is a set. */
 function setAt(target: Target): Fields | undefined {
-  const current = target.space.live(target)
+  return checkedSet(target, target.space.live(target))
+}
+
+/** The same, for a command that only reads. */
+function readSet(call: Call, target: Target): Fields | undefined {
+  return checkedSet(target, lookUp(call, target))
+}
+
+function checkedSet(target: Target, current: Fields | undefined): Fields | undefined {
   if (current !== undefined && target.space.typeOf(current) !== 'set') target.space.members(current)
   return current
 }
@@ -34,7 +42,10 @@ function sadd(call: Call): string {
   const added = [...new Set(call.args.slice(2))].filter(
     (member) => current === undefined || !target.space.isMember(current, member),
   )
-  if (added.length > 0) target.space.addMembers(target, current, added)
+  if (added.length > 0) {
+    target.space.addMembers(target, current, added)
+    call.server.events.tell(target, 'set', 'sadd')
+  }
   return integer(added.length)
 }
 
@@ -45,20 +56,23 @@ function srem(call: Call): string {
   const removed = [...new Set(call.args.slice(2))].filter((member) =>
     target.space.isMember(current, member),
   )
-  if (removed.length > 0) target.space.removeMembers(target, current, removed)
+  if (removed.length > 0) {
+    target.space.removeMembers(target, current, removed)
+    call.server.events.tellTaken(target, 'set', 'srem')
+  }
   return integer(removed.length)
 }
 
 function sismember(call: Call): string {
   const target = targetOf(call)
-  const current = setAt(target)
+  const current = readSet(call, target)
   const is = current !== undefined && target.space.isMember(current, argumentOf(call, 2))
   return is ? one : zero
 }
 
 function smismember(call: Call): string {
   const target = targetOf(call)
-  const current = setAt(target)
+  const current = readSet(call, target)
   const found = call.args
     .slice(2)
     .map((member) => (current !== undefined && target.space.isMember(current, member) ? one : zero))
@@ -78,6 +92,7 @@ function spop(call: Call): string {
   const taken = sample(members, count, server.random)
   if (current !== undefined && taken.length > 0) {
     target.space.removeMembers(target, current, taken)
+    server.events.tellTaken(target, 'set', 'spop')
   }
   if (args.length === 3) return reply(call, taken)
   return taken[0] === undefined ? protocol.nil : bulk(taken[0])
@@ -86,7 +101,7 @@ function spop(call: Call): string {
 function srandmember(call: Call): string {
   const { args, server, protocol } = call
   if (args.length > 3) throw syntaxError()
-  const members = membersOf(targetOf(call))
+  const members = membersOf(call, targetOf(call))
   if (args.length === 2) {
     const [member] = sample(members, 1, server.random)
     return member === undefined ? protocol.nil : bulk(member)
@@ -104,8 +119,10 @@ function smove(call: Call): string {
   if (!from.space.isMember(source, member)) return zero
   if (from.name === to.name) return one
   from.space.removeMembers(from, source, [member])
+  call.server.events.tellTaken(from, 'set', 'srem')
   if (destination === undefined || !to.space.isMember(destination, member)) {
     to.space.addMembers(to, destination, [member])
+    call.server.events.tell(to, 'set', 'sadd')
   }
   return one
 }
@@ -118,21 +135,27 @@ const union: Combine = (sets) => [...new Set(sets.flatMap((set) => [...set]))]
 const difference: Combine = ([first = new Set<string>(), ...others]) =>
   [...first].filter((member) => !others.some((other) => other.has(member)))
 
-function combined(targets: readonly Target[], combine: Combine): string[] {
-  return combine(targets.map((target) => new Set(membersOf(target))))
+function combined(call: Call, targets: readonly Target[], combine: Combine): string[] {
+  return combine(targets.map((target) => new Set(membersOf(call, target))))
 }
 
 function combine(by: Combine): (call: Call) => string {
-  return (call) => reply(call, combined(call.targets, by))
+  return (call) => reply(call, combined(call, call.targets, by))
 }
 
-function combineInto(by: Combine): (call: Call) => string {
+function combineInto(by: Combine, event: string): (call: Call) => string {
   return (call) => {
     const to = targetOf(call)
-    const members = combined(call.targets.slice(1), by)
+    const { events } = call.server
+    const members = combined(call, call.targets.slice(1), by)
     const before = to.space.live(to)
-    if (members.length > 0) to.space.addMembers(to, undefined, members)
-    else if (before !== undefined) to.space.delete(to)
+    if (members.length > 0) {
+      to.space.addMembers(to, undefined, members)
+      events.tell(to, 'set', event)
+    } else if (before !== undefined) {
+      to.space.delete(to)
+      events.tell(to, 'generic', 'del')
+    }
     return integer(members.length)
   }
 }
@@ -155,12 +178,12 @@ function sintercard(call: Call): string {
     if (given === undefined || given < 0) throw new RedisError("ERR LIMIT can't be negative")
     limit = given
   }
-  const found = combined(call.targets.slice(0, count), intersection).length
+  const found = combined(call, call.targets.slice(0, count), intersection).length
   return integer(limit === 0 ? found : Math.min(limit, found))
 }
 
 function sscan(call: Call): string {
-  return scanMembers(call, membersOf(targetOf(call)), undefined)
+  return scanMembers(call, membersOf(call, targetOf(call)), undefined)
 }
 
 const writes = ['write', 'denyoom', 'fast'] as const
@@ -177,14 +200,14 @@ export const setCommands = inGroup('set', [
     arity: 2,
     flags: ['readonly'],
     keys: [1, 1, 1],
-    run: (call) => reply(call, membersOf(targetOf(call))),
+    run: (call) => reply(call, membersOf(call, targetOf(call))),
   },
   {
     name: 'scard',
     arity: 2,
     flags: reads,
     keys: [1, 1, 1],
-    run: (call) => integer(membersOf(targetOf(call)).length),
+    run: (call) => integer(membersOf(call, targetOf(call)).length),
   },
   { name: 'spop', arity: -2, flags: ['write', 'fast'], keys: [1, 1, 1], run: spop },
   { name: 'srandmember', arity: -2, flags: ['readonly'], keys: [1, 1, 1], run: srandmember },
@@ -197,10 +220,22 @@ export const setCommands = inGroup('set', [
     arity: -3,
     flags: stores,
     keys: [1, -1, 1],
-    run: combineInto(intersection),
+    run: combineInto(intersection, 'sinterstore'),
   },
-  { name: 'sunionstore', arity: -3, flags: stores, keys: [1, -1, 1], run: combineInto(union) },
-  { name: 'sdiffstore', arity: -3, flags: stores, keys: [1, -1, 1], run: combineInto(difference) },
+  {
+    name: 'sunionstore',
+    arity: -3,
+    flags: stores,
+    keys: [1, -1, 1],
+    run: combineInto(union, 'sunionstore'),
+  },
+  {
+    name: 'sdiffstore',
+    arity: -3,
+    flags: stores,
+    keys: [1, -1, 1],
+    run: combineInto(difference, 'sdiffstore'),
+  },
   { name: 'sintercard', arity: -3, flags: ['readonly'], countedKeys: 1, run: sintercard },
   { name: 'sscan', arity: -3, flags: ['readonly'], keys: [1, 1, 1], run: sscan },
 ])

@@ -1,8 +1,8 @@
 /** Commands of strings. */
 
 import type { Fields } from '../../../mutation/mutation.ts'
-import { argumentOf, targetOf, type Call, inGroup } from '../command.ts'
-import { deadlineOf, expireOption } from '../deadline.ts'
+import { argumentOf, lookUp, targetOf, type Call, inGroup } from '../command.ts'
+import { deadlineOf, expireOption, isExpireOption } from '../deadline.ts'
 import {
   decimalOf,
   integerOf,
@@ -27,8 +27,8 @@ import { commonSubsequence } from './common-subsequence.ts'
 import { latin1Of } from '../latin1.ts'
 
 /** The string, or undefined where there is no key. */
-function stringAt(target: Target): string | undefined {
-  const current = target.space.live(target)
+function stringAt(call: Call, target: Target): string | undefined {
+  const current = lookUp(call, target)
   return current === undefined ? undefined : target.space.stringOf(current)
 }
 
@@ -39,14 +39,34 @@ function editable(target: Target, current: Fields | undefined): string | undefin
 }
 
 /** Writes the string, which keeps its deadline. */
-function edit(call: Call, target: Target, current: Fields | undefined, value: string): void {
+function edit(
+  call: Call,
+  target: Target,
+  current: Fields | undefined,
+  { value, event }: { readonly value: string; readonly event: string },
+): void {
   if (value.length > call.server.config.maxBulkBytes) throw tooLong()
   const at = current === undefined ? undefined : target.space.expiresAt(target, current)
   target.space.setString(target, value, false, at)
+  call.server.events.tell(target, 'string', event)
+}
+
+/** Sets the string, as Redis tells it. */
+function put(call: Call, target: Target, value: string, expiresAtMs: number | undefined): void {
+  target.space.setString(target, value, call.plain, expiresAtMs)
+  const { events } = call.server
+  if (!events.on) return
+  events.tell(target, 'string', 'set')
+  if (expiresAtMs !== undefined) events.tell(target, 'generic', 'expire')
+}
+
+function remove(call: Call, target: Target): void {
+  target.space.delete(target)
+  call.server.events.tell(target, 'generic', 'del')
 }
 
 function get(call: Call): string {
-  const value = stringAt(targetOf(call))
+  const value = stringAt(call, targetOf(call))
   return value === undefined ? call.protocol.nil : bulk(value)
 }
 
@@ -78,26 +98,28 @@ function set(call: Call): string {
   const target = targetOf(call)
   const value = argumentOf(call, 2)
   if (call.args.length === 3) {
-    target.space.setString(target, value, call.plain, undefined)
+    put(call, target, value, undefined)
     return ok
   }
   const { only, get: returns, keepTtl, expiresAtMs } = setFlags(call)
   const looks = only !== undefined || returns || keepTtl
-  const current = looks ? target.space.live(target) : undefined
+  const current = !looks ? undefined : returns ? lookUp(call, target) : target.space.live(target)
   const before = returns && current !== undefined ? target.space.stringOf(current) : undefined
   const answer = !returns ? ok : before === undefined ? call.protocol.nil : bulk(before)
   const skips = only === 'nx' ? current !== undefined : only === 'xx' && current === undefined
   if (skips) return returns ? answer : call.protocol.nil
-  const at =
-    keepTtl && current !== undefined ? target.space.expiresAt(target, current) : expiresAtMs
-  writeUntil(call, target, value, at)
+  if (keepTtl && current !== undefined) {
+    target.space.setString(target, value, call.plain, target.space.expiresAt(target, current))
+    call.server.events.tell(target, 'string', 'set')
+  } else if (expiresAtMs !== undefined && expiresAtMs <= call.turn.wallTime()) {
+    // A deadline that is over already: it was there for no time at all.
+    const { events } = call.server
+    target.space.delete(target)
+    events.tell(target, 'string', 'set')
+    events.tell(target, 'generic', 'expire')
+    events.tell(target, 'expired', 'expired')
+  } else put(call, target, value, expiresAtMs)
   return answer
-}
-
-/** A deadline that is over already deletes. */
-function writeUntil(call: Call, target: Target, value: string, atMs: number | undefined): void {
-  if (atMs !== undefined && atMs <= call.turn.wallTime()) target.space.delete(target)
-  else target.space.setString(target, value, call.plain, atMs)
 }
 
 const looking = new Set(['nx', 'xx', 'get', 'keepttl'])
@@ -109,7 +131,7 @@ function setIsBlind(args: readonly string[]): boolean {
 function setnx(call: Call): string {
   const target = targetOf(call)
   if (target.space.live(target) !== undefined) return zero
-  target.space.setString(target, argumentOf(call, 2), call.plain, undefined)
+  put(call, target, argumentOf(call, 2), undefined)
   return one
 }
 
@@ -119,47 +141,47 @@ function setWithTtl(unitMs: number): (call: Call) => string {
     const atMs = deadlineOf(call, argumentOf(call, 2), unitMs, true, name)
     if (atMs <= call.turn.wallTime())
       throw new RedisError(`ERR invalid expire time in '${name}' command`)
-    const target = targetOf(call)
-    target.space.setString(target, argumentOf(call, 3), call.plain, atMs)
+    put(call, targetOf(call), argumentOf(call, 3), atMs)
     return ok
   }
 }
 
 function getset(call: Call): string {
   const target = targetOf(call)
-  const before = stringAt(target)
-  target.space.setString(target, argumentOf(call, 2), call.plain, undefined)
+  const before = stringAt(call, target)
+  put(call, target, argumentOf(call, 2), undefined)
   return before === undefined ? call.protocol.nil : bulk(before)
 }
 
 function getdel(call: Call): string {
   const target = targetOf(call)
-  const before = stringAt(target)
+  const before = stringAt(call, target)
   if (before === undefined) return call.protocol.nil
-  target.space.delete(target)
+  remove(call, target)
   return bulk(before)
 }
 
 function getex(call: Call): string {
   const target = targetOf(call)
   const { args } = call
-  let persist = false
-  let expiresAtMs: number | undefined
-  for (let at = 2; at < args.length; at++) {
-    const option = argumentOf(call, at).toLowerCase()
-    if (persist || expiresAtMs !== undefined) throw syntaxError()
-    if (option === 'persist') persist = true
-    else if (at + 1 < args.length) {
-      expiresAtMs = expireOption(call, option, argumentOf(call, ++at), 'getex')
-    } else throw syntaxError()
-  }
-  const current = target.space.live(target)
+  const option = argumentOf(call, 2).toLowerCase()
+  const persist = option === 'persist'
+  if (args.length > 4 || (persist ? args.length > 3 : args.length === 3)) throw syntaxError()
+  if (args.length === 4 && !isExpireOption(option)) throw syntaxError()
+  const current = lookUp(call, target)
   if (current === undefined) return call.protocol.nil
   const value = target.space.stringOf(current)
-  if (expiresAtMs !== undefined && expiresAtMs <= call.turn.wallTime()) target.space.delete(target)
-  else if (expiresAtMs !== undefined) target.space.expire(target, current, expiresAtMs)
-  else if (persist && target.space.expiresAt(target, current) !== undefined) {
+  // As in Redis, a time that is none matters only where there is a key.
+  const expiresAtMs =
+    args.length === 4 ? expireOption(call, option, argumentOf(call, 3), 'getex') : undefined
+  const { events } = call.server
+  if (expiresAtMs !== undefined && expiresAtMs <= call.turn.wallTime()) remove(call, target)
+  else if (expiresAtMs !== undefined) {
+    target.space.expire(target, current, expiresAtMs)
+    events.tell(target, 'generic', 'expire')
+  } else if (persist && target.space.expiresAt(target, current) !== undefined) {
     target.space.expire(target, current, undefined)
+    events.tell(target, 'generic', 'persist')
   }
   return bulk(value)
 }
@@ -167,7 +189,7 @@ function getex(call: Call): string {
 function mget(call: Call): string {
   let reply = `*${call.targets.length}\r\n`
   for (const target of call.targets) {
-    const current = target.space.live(target)
+    const current = lookUp(call, target)
     const isString =
       current !== undefined && (!target.space.ownsRows || target.space.typeOf(current) === 'string')
     reply += isString ? bulk(target.space.stringOf(current)) : call.protocol.nil
@@ -177,7 +199,7 @@ function mget(call: Call): string {
 
 function setAll(call: Call): void {
   for (const [index, target] of call.targets.entries()) {
-    target.space.setString(target, argumentOf(call, 2 + 2 * index), call.plain, undefined)
+    put(call, target, argumentOf(call, 2 + 2 * index), undefined)
   }
 }
 
@@ -202,13 +224,13 @@ function append(call: Call): string {
   const target = targetOf(call)
   const current = target.space.live(target)
   const value = (editable(target, current) ?? '') + argumentOf(call, 2)
-  edit(call, target, current, value)
+  edit(call, target, current, { value, event: 'append' })
   return integer(value.length)
 }
 
 function strlen(call: Call): string {
   const target = targetOf(call)
-  return integer(editable(target, target.space.live(target))?.length ?? 0)
+  return integer(editable(target, lookUp(call, target))?.length ?? 0)
 }
 
 function getrange(call: Call): string {
@@ -216,7 +238,7 @@ function getrange(call: Call): string {
   const end = safeIntegerOf(argumentOf(call, 3))
   if (start === undefined || end === undefined) throw notAnInteger()
   const target = targetOf(call)
-  const value = editable(target, target.space.live(target)) ?? ''
+  const value = editable(target, lookUp(call, target)) ?? ''
   if (start < 0 && end < 0 && start > end) return bulk('')
   const from = start < 0 ? Math.max(0, value.length + start) : start
   const to = end < 0 ? Math.max(0, value.length + end) : end
@@ -235,7 +257,7 @@ function setrange(call: Call): string {
   if (offset + patch.length > call.server.config.maxBulkBytes) throw tooLong()
   const before = (value ?? '').slice(0, offset).padEnd(offset, '\0')
   const after = before + patch + (value ?? '').slice(offset + patch.length)
-  edit(call, target, current, after)
+  edit(call, target, current, { value: after, event: 'setrange' })
   return integer(after.length)
 }
 
@@ -247,7 +269,7 @@ function add(call: Call, by: bigint): string {
   if (base === undefined) throw notAnInteger()
   const sum = base + by
   if (sum < minInteger || sum > maxInteger) throw overflow()
-  edit(call, target, current, sum.toString())
+  edit(call, target, current, { value: sum.toString(), event: 'incrby' })
   return integer(sum)
 }
 
@@ -274,7 +296,7 @@ function incrbyfloat(call: Call): string {
   }
   if (base === undefined || by === undefined) throw notAFloat()
   const sum = sumOfDecimals(base, by)
-  edit(call, target, current, sum)
+  edit(call, target, current, { value: sum, event: 'incrbyfloat' })
   return bulk(sum)
 }
 
@@ -290,15 +312,18 @@ function setbit(call: Call): string {
   const bytes = Buffer.alloc(Math.max(value.length, byteAt + 1))
   bytes.write(value, 0, 'latin1')
   const byte = bytes[byteAt] ?? 0
-  bytes[byteAt] = bit === '1' ? byte | mask : byte & ~mask
-  edit(call, target, current, latin1Of(bytes))
+  const after = bit === '1' ? byte | mask : byte & ~mask
+  const changes = current === undefined || bytes.length > value.length || after !== byte
+  if (!changes) return (byte & mask) === 0 ? zero : one
+  bytes[byteAt] = after
+  edit(call, target, current, { value: latin1Of(bytes), event: 'setbit' })
   return (byte & mask) === 0 ? zero : one
 }
 
 function getbit(call: Call): string {
   const offset = bitOffset(argumentOf(call, 2), call.server.config.maxBulkBytes)
   const target = targetOf(call)
-  const value = editable(target, target.space.live(target)) ?? ''
+  const value = editable(target, lookUp(call, target)) ?? ''
   const byte = value.charCodeAt(Math.floor(offset / 8))
   return (byte & (128 >> (offset % 8))) === 0 ? zero : one
 }
@@ -320,7 +345,7 @@ function bitcount(call: Call): string {
   if (first === undefined || last === undefined) throw notAnInteger()
   const unit = argumentOf(call, 4).toLowerCase()
   if (args.length === 5 && unit !== 'bit' && unit !== 'byte') throw syntaxError()
-  const value = editable(target, target.space.live(target)) ?? ''
+  const value = editable(target, lookUp(call, target)) ?? ''
   const units = unit === 'bit' ? value.length * 8 : value.length
   if (first < 0 && last < 0 && first > last) return zero
   const from = first < 0 ? Math.max(0, units + first) : first
@@ -342,7 +367,7 @@ function onesOf(byte: number): number {
 
 function lcs(call: Call): string {
   const [first, second] = call.targets.map((target) => {
-    const current = target.space.live(target)
+    const current = lookUp(call, target)
     if (current === undefined) return ''
     if (target.space.typeOf(current) !== 'string') {
       throw new RedisError('ERR The specified keys must contain string values')

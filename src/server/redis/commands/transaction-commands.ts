@@ -1,8 +1,10 @@
 /** MULTI, EXEC, DISCARD, WATCH, UNWATCH. A transaction is one step, and what it writes is one batch. */
 
 import { type Call, inGroup } from '../command.ts'
+import type { Databases } from '../databases.ts'
 import { RedisError } from '../redis-error.ts'
 import { ok } from '../reply.ts'
+import type { Session } from '../session.ts'
 
 function multi(call: Call): string {
   if (call.session.transaction !== undefined)
@@ -23,7 +25,9 @@ function watch(call: Call): string {
   }
   for (const target of call.targets) {
     const isLive = target.space.live(target) !== undefined
-    call.session.watch({ target, isLive, position: call.turn.positionOf(target) })
+    const { database } = call.session
+    const position = call.turn.positionOf(target)
+    call.session.watch({ target, database, plain: call.plain, isLive, position })
   }
   return ok
 }
@@ -31,6 +35,20 @@ function watch(call: Call): string {
 function unwatch(call: Call): string {
   call.session.unwatch()
   return ok
+}
+
+/** Of no mutation. */
+const elsewhere = -1
+
+/** Where databases have changed places, other values are watched now: whatever is or was there counts as changed. */
+export function watchAnew(session: Session, databases: Databases): void {
+  session.watched = session.watched.map((watched) => {
+    const { database, plain } = watched
+    const target = databases.target(database, watched.target.name, plain, false)
+    return target.space === watched.target.space
+      ? watched
+      : { ...watched, target, position: elsewhere }
+  })
 }
 
 /** True where a key has changed since it was watched, or its time has come to an end. */
