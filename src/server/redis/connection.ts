@@ -15,7 +15,7 @@
 
 import type { Socket } from 'node:net'
 import type { Acknowledgement, Place, Turn } from '../../book/turn.ts'
-import { keyRange, type Call, type Command } from './command.ts'
+import type { Call, Command } from './command.ts'
 import { maxNear, type Near } from './near.ts'
 import { errorLine, ForeignProtocol, RedisError, wrongArity } from './redis-error.ts'
 import { failure, queued } from './reply.ts'
@@ -315,7 +315,7 @@ export class Connection {
       return
     }
     try {
-      call.targets = this.#targetsOf(command, args, plain, this.session.database)
+      call.targets = this.#server.databases.targets(command, args, plain, this.session.database)
     } catch (error) {
       this.#fail(error)
       return
@@ -422,7 +422,12 @@ export class Connection {
     return queue.map(({ command, args, plain }) => {
       if (command.name === 'select' && /^\d{1,2}$/.test(args[1] ?? '')) database = Number(args[1])
       try {
-        return { command, args, plain, targets: this.#targetsOf(command, args, plain, database) }
+        return {
+          command,
+          args,
+          plain,
+          targets: this.#server.databases.targets(command, args, plain, database),
+        }
       } catch (error) {
         return { command, args, plain, targets: noTargets, error }
       }
@@ -444,31 +449,6 @@ export class Connection {
       turn.undoTo(before)
       return failure(errorLine(failed))
     }
-  }
-
-  #targetsOf(
-    command: Command,
-    args: readonly string[],
-    plain: boolean,
-    database: number,
-  ): readonly Target[] {
-    const { databases } = this.#server
-    const { keys } = command
-    const blind = ('blind' in command && command.blind?.(args)) || false
-    // Most commands have one key.
-    if (keys !== undefined && keys[0] === keys[1]) {
-      return args.length <= keys[0]
-        ? noTargets
-        : [databases.target(database, args[keys[0]] ?? '', plain, blind)]
-    }
-    const range = keyRange(command, args)
-    if (range === undefined) return noTargets
-    const [first, last, step] = range
-    const targets: Target[] = []
-    for (let at = first; at <= last; at += step) {
-      targets.push(databases.target(database, args[at] ?? '', plain, blind))
-    }
-    return targets
   }
 
   #stallFor(waiting: Promise<string | Answered>): void {
@@ -530,7 +510,7 @@ export class Connection {
     for (const { args, plain } of this.#ahead) {
       try {
         const command = this.#server.commandOf(args)
-        const targets = this.#targetsOf(command, args, plain, this.session.database)
+        const targets = this.#server.databases.targets(command, args, plain, this.session.database)
         for (const place of placesOf(targets)) if (!turn.knows(place)) turn.prefetch(place)
       } catch {
         // It is refused when its turn comes.

@@ -15,6 +15,7 @@ import { maxNear, Near } from './near.ts'
 import type { LiveRedisOptions, RedisOptions } from './options.ts'
 import { ForeignProtocol, RedisError } from './redis-error.ts'
 import type { ParserLimits } from './request-parser.ts'
+import { Scripts } from './scripts/scripts.ts'
 
 /** Since the start, or CONFIG RESETSTAT. */
 export interface ServerStats {
@@ -66,6 +67,7 @@ export class Server {
   readonly channels = new Channels()
   readonly arrivals = new Arrivals()
   readonly near = new Near()
+  readonly scripts: Scripts
   readonly clock: Clock
   readonly random: Random
   readonly startedAt: number
@@ -105,6 +107,7 @@ export class Server {
     this.startedAt = parts.clock.now()
     this.now = this.startedAt
     this.keys.sweep(this.now)
+    this.scripts = new Scripts(this)
     this.runId = parts.random.uuid().replaceAll('-', '').padEnd(40, '0')
     this.commands = new Map(
       allCommands.flatMap((command): [string, Command][] => [

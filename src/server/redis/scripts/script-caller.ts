@@ -1,0 +1,212 @@
+/**
+ * Runs the commands of a script, within the step that the script is: what one of them writes the next one sees, and what one
+ * that fails has written is taken back.
+ *
+ * The script's KEYS are the places of the step. Any other key is named to the turn when a command comes with it, and where it
+ * must be loaded first the whole step is run again: a script has no effect before its end.
+ */
+
+import { NotNamedBefore, type Turn } from '../../../book/turn.ts'
+import { keyRange, type Call, type Command } from '../command.ts'
+import { databaseCount } from '../databases.ts'
+import { safeIntegerOf } from '../numbers.ts'
+import { RedisError, tooLong } from '../redis-error.ts'
+import { integer, ok, resp2, resp3, type Protocol } from '../reply.ts'
+import type { Server } from '../server.ts'
+import { Session } from '../session.ts'
+import type { Target } from '../space.ts'
+
+/** Ends the script, and with it the step: nothing of it is written. */
+export class ScriptRefused extends RedisError {}
+
+/** Of the commands outside of the groups of data. */
+const otherCommands = new Set(['echo', 'ping', 'publish', 'select', 'time'])
+const groups = new Set(['generic', 'hash', 'list', 'set', 'string'])
+/** Beside its arguments. */
+const bytesOfCommand = 64
+
+class ScriptCall implements Call {
+  readonly session: Session
+  readonly server: Server
+  readonly turn: Turn
+  protocol: Protocol = resp2
+  args: readonly string[] = []
+  readonly plain = false
+  targets: readonly Target[] = []
+
+  constructor(session: Session, server: Server) {
+    this.session = session
+    this.server = server
+    this.turn = server.turn
+  }
+}
+
+export class ScriptCaller {
+  readonly #server: Server
+  readonly #call: ScriptCall
+  #readOnly = false
+  /** By their names, those that the step has, or that were named to the turn. */
+  readonly #targets = new Map<string, Target>()
+  /** Of the commands that write. */
+  #bytes = 0
+  readonly #messages: { readonly channel: string; readonly message: string }[] = []
+
+  constructor(server: Server) {
+    this.#server = server
+    const session = new Session({
+      id: 0,
+      address: '',
+      localAddress: '',
+      now: server.clock.now(),
+      authenticated: true,
+      kill: () => undefined,
+      gone: new AbortController().signal,
+      push: () => undefined,
+    })
+    this.#call = new ScriptCall(session, server)
+  }
+
+  /** What `redis.setresp` has said. */
+  get version(): 2 | 3 {
+    return this.#call.protocol.version
+  }
+
+  set version(version: 2 | 3) {
+    this.#call.protocol = version === 3 ? resp3 : resp2
+  }
+
+  begin(call: Call, readOnly: boolean): void {
+    this.#call.session.database = call.session.database
+    this.version = 2
+    this.#readOnly = readOnly
+    this.#bytes = 0
+    this.#messages.length = 0
+    this.#targets.clear()
+    for (const target of call.targets) this.#targets.set(target.name, target)
+  }
+
+  /** What the script has published goes out. */
+  finish(): void {
+    for (const { channel, message } of this.#messages) {
+      this.#server.channels.publish(channel, message)
+    }
+    this.#messages.length = 0
+  }
+
+  /** True where there is such a command. */
+  knows(args: readonly string[]): boolean {
+    return this.#commandOf(args) !== undefined
+  }
+
+  /** The reply. Throws what the command throws. */
+  run(args: readonly string[]): string {
+    const command = this.#allowed(args)
+    if (command.name === 'select') return this.#select(args[1] ?? '')
+    if (command.name === 'publish') return this.#publish(args[1] ?? '', args[2] ?? '')
+    if (!('run' in command)) throw notInScripts(command)
+    const call = this.#call
+    const { turn } = call
+    call.args = args
+    call.targets = this.#targetsOf(command, args)
+    const before = turn.writes
+    try {
+      return command.run(call)
+    } catch (error) {
+      if (!(error instanceof NotNamedBefore)) turn.undoTo(before)
+      throw error
+    }
+  }
+
+  #commandOf(args: readonly string[]): Command | undefined {
+    try {
+      return this.#server.commandOf(args)
+    } catch {
+      return undefined
+    }
+  }
+
+  /** The command, or what Redis says of it. */
+  #allowed(args: readonly string[]): Command {
+    const command = this.#commandOf(args)
+    if (command === undefined) throw new RedisError('ERR Unknown Redis command called from script')
+    const { arity, flags, group = '' } = command
+    if (arity >= 0 ? args.length !== arity : args.length < -arity) {
+      throw new RedisError('ERR Wrong number of args calling Redis command from script')
+    }
+    const isKnown = groups.has(group) || otherCommands.has(command.name)
+    if (flags.includes('noscript') || !isKnown) {
+      throw new RedisError('ERR This Redis command is not allowed from script')
+    }
+    const writes = flags.includes('write')
+    if (this.#readOnly && (writes || command.name === 'publish')) {
+      throw new RedisError('ERR Write commands are not allowed from read-only scripts.')
+    }
+    this.#checkBounds(args, writes)
+    return command
+  }
+
+  /** The bounds that requests of clients have. */
+  #checkBounds(args: readonly string[], writes: boolean): void {
+    const { maxBulkBytes, maxRequestBytes, maxArguments } = this.#server.config
+    if (args.length > maxArguments) throw new RedisError('ERR too many arguments')
+    let bytes = bytesOfCommand
+    for (const { length } of args) {
+      if (length > maxBulkBytes) throw tooLong()
+      bytes += length
+    }
+    if (writes) this.#bytes += bytes
+    if (Math.max(bytes, this.#bytes) > maxRequestBytes) {
+      throw new ScriptRefused(
+        `ERR the commands of the script take more than ${maxRequestBytes} bytes; nothing of it is written. Split its work, or raise redis.maxRequestBytes`,
+      )
+    }
+  }
+
+  #targetsOf(command: Command, args: readonly string[]): readonly Target[] {
+    const range = keyRange(command, args)
+    if (range === undefined) return []
+    const [first, last, step] = range
+    const targets: Target[] = []
+    for (let at = first; at <= last; at += step) targets.push(this.#target(args[at] ?? ''))
+    return targets
+  }
+
+  #target(name: string): Target {
+    const known = this.#targets.get(name)
+    if (known !== undefined) return known
+    const { session, turn } = this.#call
+    const target = this.#server.databases.target(session.database, name, false, false)
+    turn.name(target)
+    if (target.deadline !== undefined) turn.name(target.deadline)
+    this.#targets.set(name, target)
+    return target
+  }
+
+  /** For the rest of the script. */
+  #select(text: string): string {
+    const index = safeIntegerOf(text)
+    if (index === undefined) throw new RedisError('ERR value is not an integer or out of range')
+    if (index < 0 || index >= databaseCount) throw new RedisError('ERR DB index is out of range')
+    if (!this.#server.databases.has(index)) {
+      throw new RedisError(
+        `ERR database ${index} has not been used yet: SELECT it once outside of scripts`,
+      )
+    }
+    this.#call.session.database = index
+    this.#targets.clear()
+    return ok
+  }
+
+  /** At the end of the script, which may be run again until then. */
+  #publish(channel: string, message: string): string {
+    this.#messages.push({ channel, message })
+    this.#bytes += message.length
+    return integer(this.#server.channels.receivers(channel))
+  }
+}
+
+function notInScripts({ name }: Command): RedisError {
+  return new RedisError(
+    `ERR ${name.toUpperCase()} is not allowed from script: a script is one step, and this command waits for something`,
+  )
+}
