@@ -3,7 +3,8 @@
  *
  * Lua's own count hook is asked between two instructions of a script. It is not asked within one call of a function of C,
  * and some of those take for ever: a pattern that backtracks, a sort that compares badly, `string.rep('', 1e15)`. So a
- * counter goes to each place that everything endless passes: the beginning of each function and of each loop.
+ * counter goes to each place that everything endless passes: the beginning of each loop, and of each function that calls
+ * others.
  *
  *     global.get fuel │ i32.const 1 │ i32.sub │ global.set fuel
  *     global.get fuel │ i32.eqz │ if │ call tick │ drop │ end
@@ -104,22 +105,28 @@ function writeCode(code: Reader, counter: Uint8Array, out: Writer): void {
   }
 }
 
+/** A function that calls none counts in its loops only: it ends, and is called by one that counts. */
 function writeFunction(body: Reader, counter: Uint8Array, out: Writer): void {
-  let copied = 0
   for (let groups = body.unsigned(); groups > 0; groups--) {
     body.unsigned()
     body.byte()
   }
-  const count = (): void => {
-    out.add(body.from(copied))
-    out.add(counter)
-    copied = body.at
-  }
-  count()
+  out.add(body.from(0))
+  const start = body.at
+  const loops: number[] = []
+  let calls = false
   while (!body.isAtEnd) {
     const code = body.byte()
     skipImmediates(body, code)
-    if (code === opcode.loop) count()
+    if (code === opcode.loop) loops.push(body.at)
+    calls ||= code === opcode.call || code === opcode.callIndirect
+  }
+  if (calls) out.add(counter)
+  let copied = start
+  for (const at of loops) {
+    out.add(body.between(copied, at))
+    out.add(counter)
+    copied = at
   }
   out.add(body.from(copied))
 }
@@ -218,6 +225,10 @@ class Reader {
 
   rest(): Uint8Array {
     return this.part(this.#bytes.length - this.at)
+  }
+
+  between(start: number, end: number): Uint8Array {
+    return this.#bytes.subarray(start, end)
   }
 
   /** What was read since. */

@@ -325,6 +325,15 @@ export class LuaMachine {
     return this.api.lua_type(thread, -1)
   }
 
+  /** Of what is on top of the stack, where that is a table. */
+  fieldIsTrue(thread: Thread, name: string): boolean {
+    if (this.api.lua_type(thread, -1) !== luaType.table) return false
+    this.pushField(thread, -1, name)
+    const isTrue = this.api.lua_toboolean(thread, -1) !== 0
+    this.pop(thread)
+    return isTrue
+  }
+
   pop(thread: Thread, count = 1): void {
     this.api.lua_settop(thread, -count - 1)
   }

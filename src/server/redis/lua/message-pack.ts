@@ -1,5 +1,6 @@
 /** The library `cmsgpack`: Lua values as MessagePack and back, as lua-cmsgpack 0.4 does it. */
 
+import { latin1Of } from '../latin1.ts'
 import { luaType, type HostFunction, type LuaMachine, type Thread } from './machine.ts'
 import { TextBuilder } from './text-builder.ts'
 
@@ -193,7 +194,7 @@ class Unpacker {
     const thread = this.#thread
     this.#machine.worked(++this.#values, 0)
     if (api.lua_checkstack(thread, 4) === 0) this.#machine.raise(thread, tooMany)
-    const head = this.#unsigned(1)
+    const head = this.#bytes[this.#take(1)] ?? 0
     if (head <= 0x7f) api.lua_pushnumber(thread, head)
     else if (head >= 0xe0) api.lua_pushnumber(thread, head - 0x100)
     else if (head <= 0x8f) this.#map(head & 0x0f)
@@ -294,20 +295,22 @@ class Unpacker {
   }
 }
 
-function bytes(...values: readonly number[]): string {
-  return String.fromCharCode(...values)
+function bytes(first: number, second?: number): string {
+  return second === undefined ? String.fromCharCode(first) : String.fromCharCode(first, second)
 }
 
 const eight = Buffer.alloc(8)
 
 /** The lowest bytes, the highest of them first; a negative number as its complement. */
-function unsigned(value: number, length: number): string {
-  eight.writeBigUInt64BE(BigInt.asUintN(64, BigInt(value)))
-  return eight.toString('latin1', 8 - length)
+function unsigned(value: number, length: 2 | 4 | 8): string {
+  if (length === 2) return String.fromCharCode((value >> 8) & 0xff, value & 0xff)
+  if (length === 4) eight.writeUInt32BE(value >>> 0)
+  else eight.writeBigUInt64BE(BigInt.asUintN(64, BigInt(value)))
+  return latin1Of(eight, 0, length)
 }
 
 function floatBytes(value: number, length: 4 | 8): string {
   if (length === 4) eight.writeFloatBE(value)
   else eight.writeDoubleBE(value)
-  return eight.toString('latin1', 0, length)
+  return latin1Of(eight, 0, length)
 }

@@ -174,7 +174,7 @@ end
 
 local function handler(err)
   local where = getinfo(2, 'nSl')
-  if where and where.what == 'C' then where = getinfo(3, 'nSl') end
+  if where and (where.what == 'C' or where.source == '=setup') then where = getinfo(3, 'nSl') end
   if type(err) ~= 'table' then err = { err = 'ERR ' .. tostring(err) } end
   if where then
     err.source = where.source
@@ -199,7 +199,6 @@ end
 for name, func in pairs(libraries['']) do world[name] = func end
 for name, func in pairs(libraries.table) do table[name] = func end
 for name, func in pairs(libraries.math) do math[name] = func end
-string.dump = nil
 for name, value in pairs(constants) do libraries.redis[name] = value end
 libraries.cjson.null = null
 libraries.cjson._NAME, libraries.cjson._VERSION = 'cjson', '2.1.0'

@@ -17,6 +17,8 @@ import { RedisError } from '../redis-error.ts'
 import { bulk, failure, integer, type Protocol } from '../reply.ts'
 
 const slotsOfReply = 6
+/** Tables in tables of a reply: one that is in itself ends there. */
+const maxNesting = 1000
 
 /** Pushes the reply that begins at `at`; returns where it ends. */
 export function pushReply(machine: LuaMachine, thread: Thread, reply: string, at = 0): number {
@@ -154,6 +156,7 @@ class ReplyWriter {
   readonly #thread: Thread
   readonly #options: ReplyOptions
   #values = 0
+  #nesting = 0
 
   constructor(machine: LuaMachine, thread: Thread, options: ReplyOptions) {
     this.#machine = machine
@@ -184,10 +187,11 @@ class ReplyWriter {
         break
       }
       case luaType.table:
-        // A table in itself ends here.
-        if (api.lua_checkstack(thread, slotsOfReply) === 0) {
+        this.#nesting++
+        if (this.#nesting > maxNesting || api.lua_checkstack(thread, slotsOfReply) === 0) {
           this.text += failure('ERR reached lua stack limit')
         } else if (!this.#marked()) this.#list()
+        this.#nesting--
         break
       default:
         this.text += protocol.nil

@@ -10,7 +10,7 @@ import { NotNamedBefore, type Turn } from '../../../book/turn.ts'
 import { keyRange, type Call, type Command } from '../command.ts'
 import { databaseCount } from '../databases.ts'
 import { safeIntegerOf } from '../numbers.ts'
-import { RedisError, tooLong } from '../redis-error.ts'
+import { errorLine, RedisError, tooLong } from '../redis-error.ts'
 import { integer, ok, resp2, resp3, type Protocol } from '../reply.ts'
 import type { Server } from '../server.ts'
 import { Session } from '../session.ts'
@@ -22,6 +22,7 @@ export class ScriptRefused extends RedisError {}
 /** Of the commands outside of the groups of data. */
 const otherCommands = new Set(['echo', 'ping', 'publish', 'select', 'time'])
 const groups = new Set(['generic', 'hash', 'list', 'set', 'string'])
+const unknown = 'Unknown Redis command called from script'
 /** Beside its arguments. */
 const bytesOfCommand = 64
 
@@ -101,20 +102,31 @@ export class ScriptCaller {
   /** The reply. Throws what the command throws. */
   run(args: readonly string[]): string {
     const command = this.#allowed(args)
+    const stats = this.#server.statsOf(command)
+    const { turn } = this.#call
+    const before = turn.writes
+    try {
+      const reply = this.#perform(command, args)
+      stats.calls++
+      return reply
+    } catch (error) {
+      if (error instanceof NotNamedBefore) throw error
+      turn.undoTo(before)
+      stats.calls++
+      stats.failed++
+      this.#server.failed(errorLine(error), error)
+      throw error
+    }
+  }
+
+  #perform(command: Command, args: readonly string[]): string {
     if (command.name === 'select') return this.#select(args[1] ?? '')
     if (command.name === 'publish') return this.#publish(args[1] ?? '', args[2] ?? '')
     if (!('run' in command)) throw notInScripts(command)
     const call = this.#call
-    const { turn } = call
     call.args = args
     call.targets = this.#targetsOf(command, args)
-    const before = turn.writes
-    try {
-      return command.run(call)
-    } catch (error) {
-      if (!(error instanceof NotNamedBefore)) turn.undoTo(before)
-      throw error
-    }
+    return command.run(call)
   }
 
   #commandOf(args: readonly string[]): Command | undefined {
@@ -125,24 +137,34 @@ export class ScriptCaller {
     }
   }
 
-  /** The command, or what Redis says of it. */
+  /** The command. Throws what Redis says of it. */
   #allowed(args: readonly string[]): Command {
     const command = this.#commandOf(args)
-    if (command === undefined) throw new RedisError('ERR Unknown Redis command called from script')
-    const { arity, flags, group = '' } = command
+    const problem = command === undefined ? unknown : this.#problemOf(command, args)
+    if (command !== undefined && problem === undefined) {
+      this.#checkBounds(args, command.flags.includes('write'))
+      return command
+    }
+    const error = new RedisError(`ERR ${problem ?? ''}`)
+    if (command !== undefined) this.#server.statsOf(command).rejected++
+    this.#server.failed(error.message, error)
+    throw error
+  }
+
+  #problemOf(
+    { name, arity, flags, group = '' }: Command,
+    args: readonly string[],
+  ): string | undefined {
     if (arity >= 0 ? args.length !== arity : args.length < -arity) {
-      throw new RedisError('ERR Wrong number of args calling Redis command from script')
+      return 'Wrong number of args calling Redis command from script'
     }
-    const isKnown = groups.has(group) || otherCommands.has(command.name)
-    if (flags.includes('noscript') || !isKnown) {
-      throw new RedisError('ERR This Redis command is not allowed from script')
+    if (flags.includes('noscript') || !(groups.has(group) || otherCommands.has(name))) {
+      return 'This Redis command is not allowed from script'
     }
-    const writes = flags.includes('write')
-    if (this.#readOnly && (writes || command.name === 'publish')) {
-      throw new RedisError('ERR Write commands are not allowed from read-only scripts.')
+    if (this.#readOnly && (flags.includes('write') || name === 'publish')) {
+      return 'Write commands are not allowed from read-only scripts.'
     }
-    this.#checkBounds(args, writes)
-    return command
+    return undefined
   }
 
   /** The bounds that requests of clients have. */

@@ -113,6 +113,7 @@ export class Scripts {
     return this.#guarded(sandbox, () => {
       const outcome = sandbox.run(script.reference, given.keys, given.args)
       const { machine, thread } = sandbox
+      const isKnown = machine.fieldIsTrue(thread, 'ignore_error_stats_update')
       const reply =
         outcome === 'failed'
           ? failure(this.#errorLine(machine, thread, script))
@@ -121,9 +122,21 @@ export class Scripts {
               version: this.#caller.version,
               maxBytes: this.#server.config.maxOutputBytes,
             })
+      if (reply.startsWith('-')) this.#count(call, reply, isKnown)
       this.#caller.finish()
       return reply
     })
+  }
+
+  /** An error that a command of the script gave is known already. */
+  #count(call: Call, reply: string, isKnown: boolean): void {
+    const server = this.#server
+    server.statsOf(server.commandOf(call.args)).failed++
+    if (!isKnown) server.failed(reply.slice(1), new RedisError(reply))
+  }
+
+  get size(): number {
+    return this.#bySha.size
   }
 
   /** The newest is the last one. */
