@@ -6,6 +6,8 @@ import { TextBuilder } from './text-builder.ts'
 
 /** Tables beyond it are packed as nil: they may be in themselves. */
 const maxNesting = 16
+/** Of what is unpacked. */
+const maxDepth = 1000
 const tooMany =
   'stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)'
 
@@ -174,6 +176,7 @@ class Unpacker {
   readonly #text: string
   readonly #bytes: Buffer
   #values = 0
+  #depth = 0
   at: number
 
   constructor(machine: LuaMachine, thread: Thread, text: string, at: number) {
@@ -193,7 +196,8 @@ class Unpacker {
     const { api } = this.#machine
     const thread = this.#thread
     this.#machine.worked(++this.#values, 0)
-    if (api.lua_checkstack(thread, 4) === 0) this.#machine.raise(thread, tooMany)
+    if (this.#depth > maxDepth || api.lua_checkstack(thread, 4) === 0)
+      this.#machine.raise(thread, tooMany)
     const head = this.#bytes[this.#take(1)] ?? 0
     if (head <= 0x7f) api.lua_pushnumber(thread, head)
     else if (head >= 0xe0) api.lua_pushnumber(thread, head - 0x100)
@@ -259,21 +263,25 @@ class Unpacker {
   #array(count: number): void {
     const { api } = this.#machine
     api.lua_createtable(this.#thread, 0, 0)
+    this.#depth++
     for (let item = 1; item <= count; item++) {
       this.value()
       api.lua_rawseti(this.#thread, -2, item)
     }
+    this.#depth--
   }
 
   #map(count: number): void {
     const { api } = this.#machine
     api.lua_createtable(this.#thread, 0, 0)
+    this.#depth++
     for (let item = 0; item < count; item++) {
       this.value()
       this.value()
       // Raises where the key is nil or not a number.
       api.lua_rawset(this.#thread, -3)
     }
+    this.#depth--
   }
 
   #string(length: number): void {
