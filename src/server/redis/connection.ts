@@ -14,7 +14,7 @@
  */
 
 import type { Socket } from 'node:net'
-import type { Acknowledgement, Place, Turn } from '../../book/turn.ts'
+import { NotNamedBefore, type Acknowledgement, type Place, type Turn } from '../../book/turn.ts'
 import type { Call, Command } from './command.ts'
 import { maxNear, type Near } from './near.ts'
 import { errorLine, ForeignProtocol, RedisError, wrongArity } from './redis-error.ts'
@@ -446,6 +446,7 @@ export class Connection {
     try {
       return command.run(call)
     } catch (failed) {
+      if (failed instanceof NotNamedBefore) throw failed
       turn.undoTo(before)
       return failure(errorLine(failed))
     }

@@ -174,7 +174,8 @@ end
 
 local function handler(err)
   local where = getinfo(2, 'nSl')
-  if where and (where.what == 'C' or where.source == '=setup') then where = getinfo(3, 'nSl') end
+  if where and where.what == 'C' then where = getinfo(3, 'nSl') end
+  if where and where.source == '=setup' then where = getinfo(4, 'nSl') end
   if type(err) ~= 'table' then err = { err = 'ERR ' .. tostring(err) } end
   if where then
     err.source = where.source
