@@ -127,6 +127,11 @@ describe('numbers as text', () => {
     [-1.5e300, 14, '-1.5e+300'],
     [Infinity, 17, 'inf'],
     [-Infinity, 17, '-inf'],
+    [2 ** -25, 17, '2.9802322387695312e-08'],
+    [123_456_789_012_345, 14, '1.2345678901234e+14'],
+    [123_456_789_012_355, 14, '1.2345678901236e+14'],
+    [0.5, 17, '0.5'],
+    [1234.5, 14, '1234.5'],
     [Number.NaN, 17, 'nan'],
     [9.999999999999996, 14, '10'],
   ])('%d with %d digits', (value, digits, text) => {
@@ -161,13 +166,7 @@ describe('what a script cannot change', () => {
     'table.insert(redis, 1)',
     'table.remove(string, 1)',
     'table.sort(math)',
-    'getfenv(0).x = 1',
-    'getfenv(1).x = 1',
-    'getfenv(pcall).x = 1',
-    'getfenv(redis.call).x = 1',
-    'getfenv(string.rep).string.rep = 1',
     'loadstring("x = 1")()',
-    'setfenv(1, setmetatable({}, {__index = _G})) _G.x = 1',
     'coroutine.wrap(function() x = 1 end)()',
   ])('%s', (text) => {
     expect(lua({ redis: { call: () => 0 } }).failure(text)).toContain(readonly)
@@ -184,6 +183,8 @@ describe('what a script cannot change', () => {
     'os',
     'debug',
     'newproxy',
+    'getfenv',
+    'setfenv',
   ])('there is no %s', (name) => {
     expect(lua().failure(`return ${name}`)).toContain(
       `Script attempted to access nonexistent global variable '${name}'`,
@@ -202,29 +203,9 @@ describe('what a script cannot change', () => {
     )
   })
 
-  test('a function that refuses leads nowhere when it is looked for on the stack', () => {
-    const { run, failure } = lua()
-    const found = `local found = {}
-      xpcall(function() ARG.x = 1 end, function()
-        for level = 1, 20 do
-          local ok, env = pcall(getfenv, level)
-          if not ok then break end
-          found[#found + 1] = tostring(env == _G)
-        end
-      end)
-      return table.concat(found, ',')`
-    expect(run(found)).toMatch(/^(true,?)+$/)
-    const changed = `xpcall(function() return nowhere end, function() for level = 2, 4 do pcall(setfenv, level, {}) end end)
-      return 'gone on'`
-    expect(run(changed)).toBe('gone on')
-    expect(failure('return nowhere')).toContain('nonexistent global variable')
-    expect(run('return (string.rep("a", 3))')).toBe('aaa')
-  })
-
   test('nothing of a script is left for the next one', () => {
     const { run, failure } = lua()
-    run('setfenv(1, {}) x = 1')
-    run('setfenv(0, setmetatable({}, {__index = function() return "left" end}))')
+    run('local x = 1 KEYS.x = 1 ARGV[1] = 1')
     run('cjson.encode_sparse_array(true) cjson.encode_number_precision(3)')
     run('collectgarbage("stop") collectgarbage("setpause", 100000)')
     expect(failure('return x')).toContain('nonexistent global variable')
@@ -234,18 +215,6 @@ describe('what a script cannot change', () => {
     expect(run('local s for i = 1, 200 do s = ("x"):rep(1000):rep(1000) end return #s')).toBe(
       '1000000',
     )
-  })
-
-  test('the same text that is a script again has its own globals again', () => {
-    const { sandbox } = lua()
-    const script = sandbox.compile('local before = getfenv(1) setfenv(1, {}) return before')
-    if (typeof script === 'string') throw new Error(script)
-    const { machine } = sandbox
-    const globals = [0, 0].map(() => {
-      sandbox.run(script, [], [])
-      return machine.api.lua_topointer(sandbox.thread, -1)
-    })
-    expect(globals[0]).toBe(globals[1])
   })
 
   test('bytecode is not loaded', () => {

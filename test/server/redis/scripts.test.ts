@@ -41,7 +41,7 @@ describe('EVAL', () => {
       ],
       [
         ['EVAL', '\u001bLua', 0],
-        'ERR Error compiling script (new function): bytecode cannot be loaded',
+        "ERR Error compiling script (new function): user_script:1: unexpected symbol near 'char(27)'",
       ],
       [['SCRIPT', 'KILL'], 'NOTBUSY No scripts in execution right now.'],
       [['SCRIPT', 'FLUSH', 'now'], 'ERR SCRIPT FLUSH only support SYNC|ASYNC option'],

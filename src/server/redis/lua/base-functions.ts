@@ -14,7 +14,7 @@ import {
 } from './machine.ts'
 
 /** What begins a compiled chunk. Nothing checks one: it could do anything within the machine. */
-const bytecodeStart = '\u001b'
+export const bytecodeStart = '\u001b'
 
 export interface BaseFunctions {
   /** By the name of their library; '' are the globals. */
@@ -40,7 +40,8 @@ export function baseFunctions(machine: LuaMachine): BaseFunctions {
     const unguarded = original(library, name)
     return (thread) => {
       if (standIns.has(api.lua_topointer(thread, 1))) {
-        machine.raise(thread, 'Attempt to modify a readonly table')
+        machine.pushString(thread, 'Attempt to modify a readonly table')
+        machine.raiseTop(thread)
       }
       return unguarded(thread)
     }
@@ -74,7 +75,8 @@ export function baseFunctions(machine: LuaMachine): BaseFunctions {
         load(thread) {
           api.luaL_checktype(thread, 1, luaType.function)
           const name = chunkName(machine, thread, '=(load)')
-          return loaded(machine, thread, piecesOf(machine, thread), name)
+          const text = piecesOf(machine, thread)
+          return text === undefined ? 2 : loaded(machine, thread, text, name)
         },
       },
       table: {
@@ -98,7 +100,11 @@ const settingsOfCollector = new Set(['stop', 'restart', 'setpause', 'setstepmul'
 function protectedCall(machine: LuaMachine, thread: Thread): number {
   const { api } = machine
   const count = api.lua_gettop(thread)
-  if (count === 0) machine.raiseArgument(thread, 1, 'value expected')
+  if (count === 0) {
+    api.lua_pushboolean(thread, 0)
+    machine.pushString(thread, 'attempt to call a boolean value')
+    return 2
+  }
   if (api.lua_pcall(thread, count - 1, allResults, 0) === 0) {
     machine.needStack(thread, 1)
     api.lua_pushboolean(thread, 1)
@@ -130,16 +136,22 @@ function loaded(machine: LuaMachine, thread: Thread, text: string, name: string)
   return 2
 }
 
-/** What a function gives until it gives nothing. */
-function piecesOf(machine: LuaMachine, thread: Thread): string {
+/** What a function gives until it gives nothing. undefined where it fails: nil and the error are on the stack then. */
+function piecesOf(machine: LuaMachine, thread: Thread): string | undefined {
   const { api } = machine
   let text = ''
   for (let pieces = 1; ; pieces++) {
     api.lua_pushvalue(thread, 1)
-    api.lua_call(thread, 0, 1)
+    if (api.lua_pcall(thread, 0, 1, 0) !== 0) {
+      api.lua_pushnil(thread)
+      api.lua_insert(thread, -2)
+      return undefined
+    }
     const type = api.lua_type(thread, -1)
     if (type !== luaType.nil && type !== luaType.string && type !== luaType.number) {
-      machine.raise(thread, 'reader function must return a string')
+      api.lua_pushnil(thread)
+      machine.pushString(thread, 'reader function must return a string')
+      return undefined
     }
     const piece = machine.stringAt(thread, -1) ?? ''
     machine.pop(thread)
@@ -148,5 +160,3 @@ function piecesOf(machine: LuaMachine, thread: Thread): string {
     machine.worked(pieces, text.length)
   }
 }
-
-export { bytecodeStart }

@@ -6,6 +6,7 @@ import { TextBuilder } from './text-builder.ts'
 
 /** Of encoding and decoding. */
 const maxDepth = 1000
+const maxInteger = 2 ** 31 - 1
 /** An array may have at most twice as many places as items, from so many places on. */
 const sparseRatio = 2
 const safePlaces = 10
@@ -48,6 +49,7 @@ export function jsonLibrary(machine: LuaMachine): Json {
     (name: 'encodeDepth' | 'decodeDepth' | 'precision', max: number): HostFunction =>
     (thread) => {
       setInteger(machine, thread, 1, settings, name, 1, max)
+      settings[name] = Math.min(settings[name], maxDepth)
       api.lua_pushnumber(thread, settings[name])
       return 1
     }
@@ -72,15 +74,15 @@ export function jsonLibrary(machine: LuaMachine): Json {
     },
     encode_sparse_array(thread) {
       if (isSet(thread, 1)) settings.sparseConverts = api.lua_toboolean(thread, 1) !== 0
-      setInteger(machine, thread, 2, settings, 'sparseRatio', 0, 2 ** 31 - 1)
-      setInteger(machine, thread, 3, settings, 'sparseSafe', 0, 2 ** 31 - 1)
+      setInteger(machine, thread, 2, settings, 'sparseRatio', 0, maxInteger)
+      setInteger(machine, thread, 3, settings, 'sparseSafe', 0, maxInteger)
       api.lua_pushboolean(thread, settings.sparseConverts ? 1 : 0)
       api.lua_pushnumber(thread, settings.sparseRatio)
       api.lua_pushnumber(thread, settings.sparseSafe)
       return 3
     },
-    encode_max_depth: number('encodeDepth', maxDepth),
-    decode_max_depth: number('decodeDepth', maxDepth),
+    encode_max_depth: number('encodeDepth', maxInteger),
+    decode_max_depth: number('decodeDepth', maxInteger),
     encode_number_precision: number('precision', 14),
     encode_keep_buffer(thread) {
       api.lua_pushboolean(thread, 1)
@@ -312,8 +314,8 @@ const unescapes: Readonly<Record<string, string>> = {
 }
 const space = /[ \t\n\r]*/y
 const plainCharacters = /[^"\\\u0000]*/y // eslint-disable-line no-control-regex -- NUL ends it
-const decimal = /-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?/y
-const otherNumber = /-?(?:0[xX](?:[0-9a-fA-F]+)|inf(?:inity)?|nan)/iy
+const decimal = /[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?/y
+const otherNumber = /[-+]?(?:0[xX](?:[0-9a-fA-F]+)|inf(?:inity)?|nan)/iy
 const invalidNumber = /^\+|^-?(?:0[xX0-9]|inf|nan)/i
 
 class Decoder {
@@ -458,7 +460,7 @@ class Decoder {
     }
     if (first === '-' || (first >= '0' && first <= '9')) return this.#nextNumber()
     const isInvalid = invalidNumber.test(this.#text.slice(this.#at, this.#at + 4))
-    if (/[iInN]/.test(first) && isInvalid && this.#settings.decodesInvalid) {
+    if (/[+iInN]/.test(first) && isInvalid && this.#settings.decodesInvalid) {
       return this.#nextNumber()
     }
     return this.#error('invalid token')
@@ -547,7 +549,7 @@ class Decoder {
 }
 
 function otherNumberOf(text: string): number {
-  const digits = text.replace('-', '')
+  const digits = text.replace(/^[-+]/, '')
   const value = digits.startsWith('0x')
     ? Number(digits)
     : digits.startsWith('inf')

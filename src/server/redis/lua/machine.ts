@@ -73,7 +73,6 @@ interface LuaApi {
   lua_pushlightuserdata(thread: Thread, address: number): void
   lua_createtable(thread: Thread, items: number, fields: number): void
   lua_gettable(thread: Thread, index: number): void
-  lua_setfenv(thread: Thread, index: number): number
   lua_rawget(thread: Thread, index: number): void
   lua_rawgeti(thread: Thread, index: number, item: number): void
   lua_rawset(thread: Thread, index: number): void

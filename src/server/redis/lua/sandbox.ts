@@ -40,7 +40,6 @@ export class Sandbox {
   /** Where the next script runs. */
   thread: Thread
   readonly #resetJson: () => void
-  readonly #globals: number
   readonly #world: number
   readonly #handler: number
   readonly #threads: number
@@ -74,8 +73,6 @@ export class Sandbox {
     api.lua_call(main, 4, 3)
     this.#handler = api.luaL_ref(main, registryIndex)
     this.#world = api.luaL_ref(main, registryIndex)
-    api.lua_pushvalue(main, -1)
-    this.#globals = api.luaL_ref(main, registryIndex)
     // Threads to come have it from this one.
     api.lua_replace(main, globalsIndex)
     api.lua_createtable(main, 0, 0)
@@ -127,17 +124,12 @@ export class Sandbox {
     const { api } = machine
     this.#resetJson()
     api.lua_settop(thread, 0)
-    api.lua_rawgeti(thread, registryIndex, this.#globals)
-    api.lua_replace(thread, globalsIndex)
     api.lua_rawgeti(thread, registryIndex, this.#world)
     this.#setList('KEYS', keys)
     this.#setList('ARGV', args)
     machine.pop(thread)
     api.lua_rawgeti(thread, registryIndex, this.#handler)
     api.lua_rawgeti(thread, registryIndex, script)
-    // An earlier run may have given it others.
-    api.lua_rawgeti(thread, registryIndex, this.#globals)
-    api.lua_setfenv(thread, -2)
     return api.lua_pcall(thread, 0, 1, 1) === 0 ? 'done' : 'failed'
   }
 
@@ -155,13 +147,13 @@ export class Sandbox {
 }
 
 /**
- * Builds the globals of scripts out of Lua's. No function that is made here can be reached by a script but as a level of the
- * stack, where `getfenv` finds the same globals as everywhere.
+ * Builds the globals of scripts out of Lua's. As the newest versions of Redis, it leaves out getfenv, setfenv and newproxy:
+ * with those a script gets at functions that are not its own.
  */
 const setup = `
 local host, libraries, constants, null = ...
 local all = _G
-local error, pairs, setmetatable, setfenv, tostring, type = error, pairs, setmetatable, setfenv, tostring, type
+local error, pairs, setmetatable, tostring, type = error, pairs, setmetatable, tostring, type
 local getmetatable, getinfo, string, table, math = getmetatable, debug.getinfo, string, table, math
 
 local function refuse()
@@ -193,8 +185,8 @@ end
 local hidden = standin({}, false)
 
 local world = {}
-for name in ([[assert collectgarbage error gcinfo getfenv getmetatable ipairs load loadstring next pairs pcall rawequal
-rawget rawset select setfenv setmetatable tonumber tostring type unpack xpcall _VERSION]]):gmatch('%S+') do
+for name in ([[assert collectgarbage error gcinfo getmetatable ipairs load loadstring next pairs pcall rawequal
+rawget rawset select setmetatable tonumber tostring type unpack xpcall _VERSION]]):gmatch('%S+') do
   world[name] = all[name]
 end
 for name, func in pairs(libraries['']) do world[name] = func end
@@ -216,7 +208,5 @@ setmetatable(world, { __index = missing })
 
 local globals = standin(world, hidden)
 world._G = globals
-for _, func in pairs({ refuse, missing, handler, standin }) do setfenv(func, globals) end
-setfenv(1, globals)
 return globals, world, handler
 `

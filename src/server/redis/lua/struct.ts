@@ -12,6 +12,8 @@ export function structFunctions(machine: LuaMachine): Record<string, HostFunctio
     pack(thread) {
       const format = new Format(machine, thread)
       const out = new TextBuilder(machine)
+      // What is missing is nil.
+      api.lua_pushnil(thread)
       for (let argument = 2; ;) {
         const item = format.next(out.text.length)
         if (item === undefined) break
@@ -86,7 +88,7 @@ export function structFunctions(machine: LuaMachine): Record<string, HostFunctio
       return count + 1
     },
     size(thread) {
-      const format = new Format(machine, thread)
+      const format = new Format(machine, thread, /[0-9A-Za-z]/)
       let at = 0
       for (;;) {
         const item = format.next(at)
@@ -119,8 +121,11 @@ class Format {
   readonly #text: string
   #at = 0
   #alignment = 1
+  readonly #ignored: RegExp | undefined
 
-  constructor(machine: LuaMachine, thread: Thread) {
+  /** `ignored` are options that are none and do not matter. */
+  constructor(machine: LuaMachine, thread: Thread, ignored?: RegExp) {
+    this.#ignored = ignored
     this.#machine = machine
     this.#thread = thread
     // C's strings end at a NUL.
@@ -190,7 +195,7 @@ class Format {
         this.#machine.raise(this.#thread, `alignment ${alignment} is not a power of 2`)
       }
       this.#alignment = alignment
-    } else if (option !== ' ') {
+    } else if (option !== ' ' && this.#ignored?.test(option) !== true) {
       this.#machine.raiseArgument(this.#thread, 1, `invalid format option '${option}'`)
     }
   }

@@ -160,7 +160,9 @@ export class Scripts {
     const sandbox = this.#ready()
     if (script.sandbox === sandbox) return sandbox
     if (script.text.startsWith(bytecodeStart)) {
-      throw new RedisError('ERR Error compiling script (new function): bytecode cannot be loaded')
+      throw new RedisError(
+        "ERR Error compiling script (new function): user_script:1: unexpected symbol near 'char(27)'",
+      )
     }
     // The line feed stays, for the numbers of the lines.
     const text = script.text.slice(script.shebang.length)
