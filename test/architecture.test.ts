@@ -151,7 +151,11 @@ const places: Readonly<Record<string, readonly string[]>> = {
 }
 
 const modulePlaces: Readonly<Record<string, readonly string[]>> = {
-  'node:fs': ['src/base/', 'src/store/sqlite/', 'src/control/address.ts', 'src/cli/', 'src/demo/'],
+  'node:fs': [
+    ...['src/base/', 'src/store/sqlite/', 'src/control/address.ts', 'src/cli/', 'src/demo/'],
+    // A file of an installed package, as `import` would read it.
+    'src/server/redis/lua/package.ts',
+  ],
   'node:fs/promises': ['src/cli/', 'src/demo/'],
   'node:net': ['src/control/', 'src/server/redis/', 'src/store/postgres/'],
   'node:timers/promises': ['src/store/sqlite/', 'src/demo/'],

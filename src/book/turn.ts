@@ -8,9 +8,13 @@
  *     tryNow ─▶ 'done'                             every value is known, nobody holds a key, and there is room
  *            └▶ 'unknown' │ 'held' │ 'full' ─▶ later: loads, waits or stands in line, and runs the step then
  *
+ * A step that finds out only while it runs which keys it needs says so by `name`. Where such a key must be loaded first, the
+ * step is left in the middle and run again with it: as often as that happens, up to a bound.
+ *
  * Nothing is allocated here for a step but its entries, so that a server can take hundreds of thousands of them a second.
  */
 
+import { DaybookError } from '../base/errors.ts'
 import type { Commit } from '../journal/journal.ts'
 import { applyMutation } from '../mutation/coalesce.ts'
 import { mutationName, type Entry, type Fields, type Mutation } from '../mutation/mutation.ts'
@@ -61,8 +65,21 @@ interface Effect {
   readonly writes: number
 }
 
+/** Thrown by `name` through the step, which must let it pass. */
+export class NotNamedBefore extends Error {
+  override readonly name = 'NotNamedBefore'
+  readonly place: Place
+
+  constructor(place: Place) {
+    super('A step needs a key that has to be loaded, or waited for, before it runs.')
+    this.place = place
+  }
+}
+
 /** Writes whose places are kept for the next step. */
 const maxKept = 1000
+/** Keys that one step may find out one after the other, each of which it is run again for. */
+const maxFoundOut = 1000
 
 export class Turn implements Acknowledgement {
   position: Position = 0
@@ -81,6 +98,7 @@ export class Turn implements Acknowledgement {
   /** Values as the step's own writes have made them, as far as `#folded` entries. */
   #own: Map<Keyspace, Map<string, Fields | undefined>> | undefined
   #folded = 0
+  #places: readonly Place[] = []
   /** The one place of a step, and what the tier has for it: looked up once. */
   #only: Place | undefined
   #held: TierEntry | undefined
@@ -120,6 +138,19 @@ export class Turn implements Acknowledgement {
     if (known === undefined) throw new Error('A step reads only what it names.')
     if (known.position > this.position) this.position = known.position
     return known.value
+  }
+
+  /**
+   * Before the step reads or writes a key that it was not given. Throws NotNamedBefore where that cannot be now: the step is
+   * run again then, with the key.
+   */
+  name(place: Place): void {
+    const { keyspace, key, blind } = place
+    const isHeld = keyspace.holding && keyspace.isHeld(key)
+    if (!isHeld && (blind || keyspace.fresh(key) !== undefined)) return
+    if (!this.#places.some((given) => isSame(given, place) && (blind || !given.blind))) {
+      throw new NotNamedBefore(place)
+    }
   }
 
   /** Of the newest mutation in the value that `read` gave. */
@@ -189,7 +220,12 @@ export class Turn implements Acknowledgement {
 
   /** Runs the step in this turn, where that can be. Then `position` and `done` are its acknowledgement. */
   tryNow(places: readonly Place[], step: () => void): 'done' | NotNow {
-    return this.#attempt(places, step, this.#append)
+    try {
+      return this.#attempt(places, step, this.#append)
+    } catch (error) {
+      if (error instanceof NotNamedBefore) return 'unknown'
+      throw error
+    }
   }
 
   /** Runs the step as soon as it can be. Throws what the step throws, or why it cannot be. */
@@ -197,6 +233,23 @@ export class Turn implements Acknowledgement {
     places: readonly Place[],
     step: () => void,
     signal?: AbortSignal,
+  ): Promise<Acknowledgement> {
+    const named = [...places]
+    for (;;) {
+      try {
+        return await this.#withNamed(named, step, signal)
+      } catch (error) {
+        if (!(error instanceof NotNamedBefore)) throw error
+        if (named.length - places.length >= maxFoundOut) throw tooManyFoundOut()
+        named.push(error.place)
+      }
+    }
+  }
+
+  async #withNamed(
+    places: readonly Place[],
+    step: () => void,
+    signal: AbortSignal | undefined,
   ): Promise<Acknowledgement> {
     for (;;) {
       for (const { keyspace, key } of places) await keyspace.whenFree(key)
@@ -228,6 +281,7 @@ export class Turn implements Acknowledgement {
   }
 
   #run(places: readonly Place[], step: () => void, append: Append): 'done' | NotNow {
+    this.#places = places
     this.#only = undefined
     for (const place of places) {
       if (place.blind || this.#known?.get(place.keyspace)?.has(place.key) === true) continue
@@ -449,6 +503,18 @@ async function happenAfter(
   for (const { happen } of effects) happen()
 }
 
+function isSame(a: Place, b: Place): boolean {
+  return a.key === b.key && a.keyspace === b.keyspace
+}
+
+function tooManyFoundOut(): DaybookError {
+  return new DaybookError(
+    'INVALID_VALUE',
+    `A step needs more than ${maxFoundOut} keys that are not in memory and that it was not given.`,
+    { hint: 'Give a script the keys that it uses as KEYS: then they are loaded together.' },
+  )
+}
+
 /** Each once, by cache and key. */
 function inOrder(places: readonly Place[]): Place[] {
   const sorted = [...places].sort(
@@ -456,7 +522,7 @@ function inOrder(places: readonly Place[]): Place[] {
   )
   return sorted.filter((place, at) => {
     const before = sorted[at - 1]
-    return before?.key !== place.key || before.keyspace !== place.keyspace
+    return before === undefined || !isSame(before, place)
   })
 }
 

@@ -51,6 +51,15 @@ export class Channels {
     return count
   }
 
+  /** How many would get it. */
+  receivers(channel: string): number {
+    let count = this.subscribers(channel)
+    for (const [pattern, sessions] of this.#patterns) {
+      if (matchesGlob(pattern, channel)) count += sessions.size
+    }
+    return count
+  }
+
   channels(pattern: string): string[] {
     return [...this.#channels.keys()].filter((name) => matchesGlob(pattern, name))
   }

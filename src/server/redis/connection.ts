@@ -14,8 +14,8 @@
  */
 
 import type { Socket } from 'node:net'
-import type { Acknowledgement, Place, Turn } from '../../book/turn.ts'
-import { keyRange, type Call, type Command } from './command.ts'
+import { NotNamedBefore, type Acknowledgement, type Place, type Turn } from '../../book/turn.ts'
+import type { Call, Command } from './command.ts'
 import { maxNear, type Near } from './near.ts'
 import { errorLine, ForeignProtocol, RedisError, wrongArity } from './redis-error.ts'
 import { failure, queued } from './reply.ts'
@@ -338,7 +338,7 @@ export class Connection {
       return
     }
     try {
-      call.targets = this.#targetsOf(command, args, plain, this.session.database)
+      call.targets = this.#targetsOf(command, args, plain)
     } catch (error) {
       this.#fail(error)
       return
@@ -347,7 +347,7 @@ export class Connection {
     if (!this.#attempt(placesOf(call.targets))) {
       this.#stallFor(
         this.#later(() => {
-          call.targets = this.#targetsOf(command, args, plain, this.session.database)
+          call.targets = this.#targetsOf(command, args, plain)
           return placesOf(call.targets)
         }),
       )
@@ -443,7 +443,12 @@ export class Connection {
     return queue.map(({ command, args, plain }) => {
       if (command.name === 'select' && /^\d{1,2}$/.test(args[1] ?? '')) database = Number(args[1])
       try {
-        return { command, args, plain, targets: this.#targetsOf(command, args, plain, database) }
+        return {
+          command,
+          args,
+          plain,
+          targets: this.#server.databases.targets(command, args, plain, database),
+        }
       } catch (error) {
         return { command, args, plain, targets: noTargets, error }
       }
@@ -475,35 +480,14 @@ export class Connection {
     try {
       return command.run(call)
     } catch (failed) {
+      if (failed instanceof NotNamedBefore) throw failed
       turn.undoTo(before)
       return failure(errorLine(failed))
     }
   }
 
-  #targetsOf(
-    command: Command,
-    args: readonly string[],
-    plain: boolean,
-    database: number,
-  ): readonly Target[] {
-    const { databases } = this.#server
-    const { keys } = command
-    const blind =
-      ('blind' in command && !this.#server.events.tellsNew && command.blind?.(args)) || false
-    // Most commands have one key.
-    if (keys !== undefined && keys[0] === keys[1]) {
-      return args.length <= keys[0]
-        ? noTargets
-        : [databases.target(database, args[keys[0]] ?? '', plain, blind)]
-    }
-    const range = keyRange(command, args)
-    if (range === undefined) return noTargets
-    const [first, last, step] = range
-    const targets: Target[] = []
-    for (let at = first; at <= last; at += step) {
-      targets.push(databases.target(database, args[at] ?? '', plain, blind))
-    }
-    return targets
+  #targetsOf(command: Command, args: readonly string[], plain: boolean): readonly Target[] {
+    return this.#server.databases.targets(command, args, plain, this.session.database)
   }
 
   #stallFor(waiting: Promise<string | Answered>): void {
@@ -579,7 +563,7 @@ export class Connection {
     for (const { args, plain } of this.#ahead) {
       try {
         const command = this.#server.commandOf(args)
-        const targets = this.#targetsOf(command, args, plain, this.session.database)
+        const targets = this.#targetsOf(command, args, plain)
         for (const place of placesOf(targets)) if (!turn.knows(place)) turn.prefetch(place)
       } catch {
         // It is refused when its turn comes.

@@ -16,6 +16,7 @@ import type { Place, Turn } from '../../book/turn.ts'
 import type { Fields } from '../../mutation/mutation.ts'
 import { maxKeyBytes } from '../../store/key.ts'
 import { keyTextOf } from './binary-text.ts'
+import { keyRange, type Command } from './command.ts'
 import { DocumentSpace } from './document-space.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import type { Near } from './near.ts'
@@ -24,6 +25,7 @@ import type { Space, Target } from './space.ts'
 import { TableSpace, type RowExpiry } from './table-space.ts'
 
 export const databaseCount = 16
+const noTargets: readonly Target[] = []
 
 /** What the configuration says of one mapped cache. */
 export interface Mapping {
@@ -196,6 +198,32 @@ export class Databases {
     const key = keyTextOf(name, plain)
     if (key.length * 3 > maxKeyBytes) checkLength(key)
     return { space, keyspace: space.keyspace, key, name, blind: blind === true }
+  }
+
+  /** Of a command's keys, in the order of the arguments. */
+  targets(
+    command: Command,
+    args: readonly string[],
+    plain: boolean,
+    database: number,
+  ): readonly Target[] {
+    const { keys } = command
+    const blind =
+      ('blind' in command && !this.#events.tellsNew && command.blind?.(args)) || false
+    // Most commands have one key.
+    if (keys !== undefined && keys[0] === keys[1]) {
+      return args.length <= keys[0]
+        ? noTargets
+        : [this.target(database, args[keys[0]] ?? '', plain, blind)]
+    }
+    const range = keyRange(command, args)
+    if (range === undefined) return noTargets
+    const [first, last, step] = range
+    const targets: Target[] = []
+    for (let at = first; at <= last; at += step) {
+      targets.push(this.target(database, args[at] ?? '', plain, blind))
+    }
+    return targets
   }
 
   /**

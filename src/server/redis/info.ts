@@ -32,7 +32,7 @@ const sections: Readonly<Record<string, (server: Server, stats: BookStats) => re
     ['tracking_clients', 0],
     ['clients_in_timeout_table', 0],
   ],
-  memory: (_server, stats) => {
+  memory: (server, stats) => {
     const { rss, heapUsed, heapTotal } = process.memoryUsage()
     return [
       ['used_memory', heapUsed],
@@ -41,6 +41,7 @@ const sections: Readonly<Record<string, (server: Server, stats: BookStats) => re
       ['used_memory_rss_human', `${(rss / 1024 / 1024).toFixed(2)}M`],
       ['used_memory_peak', heapTotal],
       ['used_memory_dataset', stats.cache.bytes],
+      ['number_of_cached_scripts', server.scripts.size],
       ['maxmemory', 0],
       ['maxmemory_human', '0B'],
       ['maxmemory_policy', 'noeviction'],

@@ -77,6 +77,14 @@ export const redisTable = {
     unit: 'bytes',
     doc: 'Replies that a client has not read. From a quarter of it on its commands wait; beyond it the connection ends.',
   },
+  maxScriptMs: {
+    type: 'number',
+    default: 1000,
+    min: 1,
+    max: 60_000,
+    unit: 'ms',
+    doc: 'How long one Lua script may run. Nobody else is served meanwhile. One that is stopped has written nothing.',
+  },
   idleTimeoutMs: {
     type: 'number',
     default: 0,
@@ -116,6 +124,7 @@ export const liveRedisOptions = [
   'maxRequestBytes',
   'maxArguments',
   'maxOutputBytes',
+  'maxScriptMs',
   'idleTimeoutMs',
   'requestTimeoutMs',
   'authTimeoutMs',

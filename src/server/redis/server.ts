@@ -18,6 +18,7 @@ import { maxNear, Near } from './near.ts'
 import type { LiveRedisOptions, RedisOptions } from './options.ts'
 import { ForeignProtocol, RedisError } from './redis-error.ts'
 import type { ParserLimits } from './request-parser.ts'
+import { Scripts } from './scripts/scripts.ts'
 
 /** Since the start, or CONFIG RESETSTAT. */
 export interface ServerStats {
@@ -73,6 +74,7 @@ export class Server {
   readonly monitors = new Monitors()
   readonly near = new Near()
   readonly times: CommandTimes
+  readonly scripts: Scripts
   readonly clock: Clock
   readonly random: Random
   readonly startedAt: number
@@ -117,6 +119,7 @@ export class Server {
     this.keys = new KeyWalks(parts.databases, parts.clock, parts.random)
     this.startedAt = parts.clock.now()
     this.now = this.startedAt
+    this.scripts = new Scripts(this)
     this.runId = parts.random.uuid().replaceAll('-', '').padEnd(40, '0')
     this.commands = new Map(
       allCommands.flatMap((command): [string, Command][] => [

@@ -223,6 +223,7 @@ function parseReply(text: string, start: number): Parsed | undefined {
   switch (text[start] ?? '') {
     case '+':
     case ',':
+    case '(':
       return { value: line, end }
     case '-':
       return { value: new Failure(line), end }
