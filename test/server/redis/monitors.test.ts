@@ -61,11 +61,15 @@ describe('MONITOR', () => {
     const [redis, monitor] = [await client(), await client()]
     await monitor.call('MONITOR')
     monitor.socket.pause()
+    // The kernel takes some megabytes before the server has to keep them.
     await expect
-      .poll(async () => {
-        await redis.call('SET', 'a', 'x'.repeat(500_000))
-        return redis.call('INFO', 'stats')
-      })
+      .poll(
+        async () => {
+          await redis.call('SET', 'a', 'x'.repeat(500_000))
+          return redis.call('INFO', 'stats')
+        },
+        { timeout: 20_000 },
+      )
       .toMatch(/client_output_buffer_limit_disconnections:1/)
     expect(await redis.call('GET', 'a')).toHaveLength(500_000)
   })
