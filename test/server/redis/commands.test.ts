@@ -227,27 +227,6 @@ describe('the server', () => {
       '0',
     ])
   })
-
-  test('has no scripts: EVALSHA sends a library to EVAL, which tells a person what to do', async () => {
-    const { client } = await served()
-    const redis = await client()
-    expect(await redis.failure('EVALSHA', 'abc', 1, 'key')).toBe(
-      'NOSCRIPT No matching script. Please use EVAL.',
-    )
-    expect(await redis.failure('EVAL', 'return 1', 0)).toMatch(
-      /^ERR Lua scripts are not supported: .*MULTI/,
-    )
-    expect(await redis.failure('SCRIPT', 'LOAD', 'return 1')).toMatch(/^ERR Lua scripts/)
-    expect(await redis.call('SCRIPT', 'EXISTS', 'abc', 'def')).toEqual([0, 0])
-    expect(await redis.failure('FCALL', 'f', 0)).toBe('ERR Function not found')
-    await redis.call('MULTI')
-    await redis.call('SET', 'key', '1')
-    await redis.call('EVAL', 'return 1', 0)
-    expect(await redis.call('EXEC')).toEqual([
-      'OK',
-      new Failure(await redis.failure('EVAL', 'return 1', 0)),
-    ])
-  })
 })
 
 describe('a transaction', () => {

@@ -1,14 +1,17 @@
 /**
- * What people put on top of a Redis client: Keyv, sessions of Express by connect-redis, and rate limiters.
+ * What people put on top of a Redis client: Keyv, sessions of Express by connect-redis, rate limiters, locks, and scripts of
+ * their own.
  *
  * Method: each library does its work on `daybook serve` in a process of its own, which is killed with SIGKILL in the middle and
  * started anew on the same data; everything that the library was told must be there, with its time to live.
  */
 
 import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import KeyvRedis, { createClient as createKeyvClient } from '@keyv/redis'
 import { RedisStore } from 'connect-redis'
+import { rateLimit } from 'express-rate-limit'
 import session from 'express-session'
 import { Redis } from 'ioredis'
 import { Keyv } from 'keyv'
@@ -18,11 +21,25 @@ import {
   RateLimiterRes,
   type IRateLimiterStoreOptions,
 } from 'rate-limiter-flexible'
-import { createClient } from 'redis'
+import { RedisStore as RateLimitStore } from 'rate-limit-redis'
+import { createClient, defineScript } from 'redis'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { ServeProcess } from '../serve-process.ts'
 import { temporaryDirectory } from './redis-fixture.ts'
 import { freePort } from './redis-tools.ts'
+
+/** The package keeps its declarations where TypeScript does not look for them. */
+interface Lock {
+  extend(durationMs: number): Promise<Lock>
+  release(): Promise<unknown>
+}
+
+type RedlockClass = new (
+  clients: readonly Redis[],
+  settings: { readonly retryCount: number },
+) => { acquire(resources: readonly string[], durationMs: number): Promise<Lock> }
+
+const { default: Redlock } = createRequire(import.meta.url)('redlock') as { default: RedlockClass }
 
 interface Restartable {
   readonly port: number
@@ -200,14 +217,158 @@ describe('rate-limiter-flexible', () => {
     expect((refused as RateLimiterRes).msBeforeNext).toBeLessThanOrEqual(600_000)
   })
 
-  test('with Lua is told why that is not to be had', async () => {
-    const { port } = await restartable()
-    const limiter = new RateLimiterRedis({ ...options, storeClient: ioredis(port) })
-    await expect(limiter.consume('ada')).rejects.toThrow(/scripts are not supported/)
+  test.each(['ioredis', 'node-redis'])(
+    'with Lua counts each of those who come at once, and keeps that over a kill, by %s',
+    async (name) => {
+      const { port, restart } = await restartable()
+      const client = name === 'ioredis' ? ioredis(port) : await nodeRedis(port)
+      const ping = client instanceof Redis ? () => client.ping() : () => client.ping()
+      const useRedisPackage = name === 'node-redis'
+      const limiter = new RateLimiterRedis({ ...options, storeClient: client, useRedisPackage })
+      const together = await Promise.allSettled(
+        Array.from({ length: 8 }, () => limiter.consume('ada')),
+      )
+      expect(together.filter(({ status }) => status === 'fulfilled')).toHaveLength(5)
+
+      await restart()
+      await reconnected(ping)
+
+      const refused: unknown = await limiter.consume('ada').catch((error: unknown) => error)
+      expect(refused).toMatchObject({ consumedPoints: 9, remainingPoints: 0 })
+      expect((refused as RateLimiterRes).msBeforeNext).toBeGreaterThan(500_000)
+      expect(await limiter.consume('ben')).toMatchObject({ remainingPoints: 4 })
+      expect(await limiter.penalty('ben', 2)).toMatchObject({ consumedPoints: 3 })
+      await limiter.block('eve', 100)
+      await expect(limiter.consume('eve')).rejects.toBeInstanceOf(RateLimiterRes)
+    },
+  )
+})
+
+describe('rate-limit-redis', () => {
+  test('limits a server of Express over a kill', async () => {
+    const { port, restart } = await restartable()
+    const client = await nodeRedis(port)
+    const limit = rateLimit({
+      windowMs: 600_000,
+      limit: 3,
+      validate: false,
+      store: new RateLimitStore({ sendCommand: async (...words) => client.sendCommand(words) }),
+      keyGenerator: ({ headers }) => String(headers['x-visitor']),
+      handler: (_request, response) => {
+        response.statusCode = 429
+        response.end()
+      },
+    })
+    const shop = createServer((request, response) => {
+      // As Express calls it.
+      void limit(request as never, response as never, (error?: unknown) => {
+        response.writeHead(error === undefined ? 200 : 500).end()
+      })
+    })
+    await new Promise<void>((resolve) => shop.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      shop.closeAllConnections()
+      shop.close()
+    })
+    const url = `http://127.0.0.1:${(shop.address() as AddressInfo).port}`
+    const visit = async (visitor: string): Promise<number> =>
+      (await fetch(url, { headers: { 'x-visitor': visitor } })).status
+    expect([await visit('ada'), await visit('ada')]).toEqual([200, 200])
+
+    await restart()
+    await reconnected(() => client.ping())
+
+    expect([await visit('ada'), await visit('ada'), await visit('ben')]).toEqual([200, 429, 200])
+    const [key = ''] = await client.keys('*ada')
+    expect(await client.pTTL(key)).toBeGreaterThan(500_000)
   })
 })
 
-/** What the script of RateLimiterRedis does, in one step as well. docs/redis-compatibility.md shows it. */
+describe('Redlock', () => {
+  test('holds a lock against others over a kill, extends it and gives it back', async () => {
+    const { port, restart } = await restartable()
+    const clients = [ioredis(port), ioredis(port)]
+    const [mine, other] = clients.map((client) => new Redlock([client], { retryCount: 0 }))
+    if (mine === undefined || other === undefined) throw new Error('There are two.')
+    let lock = await mine.acquire(['orders', 'stock'], 600_000)
+    await expect(other.acquire(['stock'], 1000)).rejects.toThrow()
+
+    await restart()
+    for (const client of clients) await reconnected(() => client.ping())
+
+    await expect(other.acquire(['orders'], 1000)).rejects.toThrow()
+    lock = await lock.extend(700_000)
+    expect(await clients[0]?.pttl('orders')).toBeGreaterThan(600_000)
+    await lock.release()
+    const theirs = await other.acquire(['stock', 'orders'], 1000)
+    // It is not mine any more: its value is another.
+    await expect(lock.release()).rejects.toThrow()
+    await theirs.release()
+    expect(await clients[0]?.exists('orders', 'stock')).toBe(0)
+  })
+})
+
+describe('scripts of ioredis and node-redis', () => {
+  const take = `local left = tonumber(redis.call('HGET', KEYS[1], 'left') or ARGV[1])
+    if left < tonumber(ARGV[2]) then return redis.error_reply('EMPTY nothing is left') end
+    redis.call('HSET', KEYS[1], 'left', left - ARGV[2])
+    redis.call('RPUSH', KEYS[1] .. ':log', cjson.encode({took = tonumber(ARGV[2])}))
+    return {left - ARGV[2], redis.call('LLEN', KEYS[1] .. ':log')}`
+
+  test('are found again after a kill, with all that they wrote', async () => {
+    const { port, restart } = await restartable()
+    const first = ioredis(port)
+    first.defineCommand('take', { numberOfKeys: 1, lua: take })
+    const taking = first as unknown as {
+      take: (key: string, full: number, count: number) => Promise<unknown>
+    }
+    const second = createClient({
+      url: `redis://127.0.0.1:${port}`,
+      scripts: {
+        take: defineScript({
+          NUMBER_OF_KEYS: 1,
+          SCRIPT: take,
+          parseCommand(parser, key: string, full: number, count: number) {
+            parser.pushKey(key)
+            parser.push(String(full), String(count))
+          },
+          transformReply: (reply: unknown) => reply,
+        }),
+      },
+    })
+    second.on('error', () => undefined)
+    await second.connect()
+    onTestFinished(() => second.destroy())
+    expect(await taking.take('box', 10, 3)).toEqual([7, 1])
+    expect(await second.take('box', 10, 2)).toEqual([5, 2])
+    const pipelined = await first
+      .pipeline([
+        ['take', 'box', 10, 1],
+        ['take', 'box', 10, 1],
+      ])
+      .exec()
+    expect(pipelined).toEqual([
+      [null, [4, 3]],
+      [null, [3, 4]],
+    ])
+
+    await restart()
+    await reconnected(() => first.ping())
+    await reconnected(() => second.ping())
+
+    expect(await second.take('box', 10, 1)).toEqual([2, 5])
+    expect(await taking.take('box', 10, 2)).toEqual([0, 6])
+    await expect(taking.take('box', 10, 1)).rejects.toThrow('EMPTY nothing is left')
+    expect(await first.lrange('box:log', 0, 0)).toEqual(['{"took":3}'])
+    const multi = await first.multi().set('a', 1).eval("return redis.call('INCR', 'a')", 0).exec()
+    expect(multi).toEqual([
+      [null, 'OK'],
+      [null, 2],
+    ])
+  })
+})
+
+/** What the script of RateLimiterRedis does, in one step as well. A transaction does without Lua. */
 class TransactionLimiter extends RateLimiterRedis {
   readonly #redis: Redis
 

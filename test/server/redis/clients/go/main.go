@@ -167,6 +167,12 @@ func replies(ctx context.Context, client *redis.Client) {
 	checkText("an unknown command", client.Do(ctx, "NOPE"), "unknown command")
 	checkText("an unknown column", client.Do(ctx, "HSET", "users:2", "nope", "1"), "nope")
 	// Sends EVALSHA, and EVAL after NOSCRIPT.
-	script := redis.NewScript("return 1").Run(ctx, client, nil)
-	checkText("a script", script, "not supported")
+	script := redis.NewScript("return redis.call('APPEND', KEYS[1], ARGV[1])")
+	appended, err := script.Run(ctx, client, []string{"go:script"}, "abc").Int64()
+	check("a script", appended, err, int64(3))
+	appended, err = script.Run(ctx, client, []string{"go:script"}, "d").Int64()
+	check("a script again", appended, err, int64(4))
+	check("what it has left", client.Del(ctx, "go:script").Val(), nil, int64(1))
+	failing := redis.NewScript("return nowhere").Run(ctx, client, nil)
+	checkText("a script that fails", failing, "nonexistent global variable")
 }

@@ -146,7 +146,10 @@ public class Client {
     failure("the wrong type", "WRONGTYPE", () -> jedis.lpush("java:a", "x"));
     failure("no number", "not an integer", () -> jedis.incr("java:greeting"));
     failure("an unknown column", "nope", () -> jedis.hset("users:3", "nope", "1"));
-    failure("a script", "not supported", () -> jedis.eval("return 1"));
+    check("a script", jedis.eval("return {KEYS[1], #ARGV}", 1, "java:a", "x"), List.of("java:a", 1L));
+    String sha = jedis.scriptLoad("return redis.call('GET', KEYS[1])");
+    check("a script by its name", jedis.evalsha(sha, 1, "java:none"), null);
+    failure("a script that fails", "nonexistent global", () -> jedis.eval("return nowhere"));
   }
 
   static void failure(String what, String expected, Runnable command) {

@@ -118,13 +118,37 @@ def errors(client):
         ("an unknown command", ("NOPE",), "unknown command"),
         ("too few arguments", ("GET",), "wrong number of arguments"),
         ("an unknown column", ("HSET", "users:1", "nope", "1"), "nope"),
-        ("a script", ("EVAL", "return 1", 0), "not supported"),
+        ("a script that fails", ("EVAL", "return nowhere", 0), "nonexistent global variable"),
     ]:
         try:
             client.execute_command(*command)
             sys.exit(f"{what} is no error")
         except redis.ResponseError as error:
             check(what, expected in str(error), True)
+
+
+def scripts(client, other):
+    client.delete("lock", "n")
+    mine = client.lock("lock", timeout=100)
+    check("acquire", mine.acquire(blocking=False), True)
+    theirs = other.lock("lock", timeout=100)
+    check("acquire what is locked", theirs.acquire(blocking=False), False)
+    check("owned", mine.owned(), True)
+    check("extend", mine.extend(100), True)
+    check("extended", client.ttl("lock") > 150, True)
+    check("reacquire", mine.reacquire(), True)
+    mine.release()
+    check("released", client.exists("lock"), 0)
+    with other.lock("lock", timeout=1):
+        check("locked", client.exists("lock"), 1)
+    add = client.register_script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    check("script", add(keys=["n"], args=[5]), 5)
+    client.script_flush()
+    check("script after a flush", add(keys=["n"], args=[2]), 7)
+    with client.pipeline() as pipeline:
+        add(keys=["n"], args=[1], client=pipeline)
+        pipeline.get("n")
+        check("script in a transaction", pipeline.execute(), [8, "8"])
 
 
 def main():
@@ -142,6 +166,7 @@ def main():
         transactions(client, other)
         scans(client)
         channels(client)
+        scripts(client, other)
         errors(client)
         check("WAIT", client.wait(1, 30_000), 1)
         client.close()
