@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { flushTable, pressureTable, type LiveOptions } from '../book/options.ts'
 import type { ServerConfig } from './config.ts'
+import { httpLimitsTable, liveHttpOptions } from './http/http-options.ts'
 import { liveRedisOptions } from './redis/options.ts'
 
 /** Names of options that differ, such as `redis.maxClients`. */
@@ -18,6 +19,8 @@ const live = new Set([
   'stallMs',
   'drainTimeoutMs',
   ...liveRedisOptions.map((name) => `redis.${name}`),
+  ...liveHttpOptions.map((name) => `http.${name}`),
+  ...Object.keys(httpLimitsTable).map((name) => `http.limits.${name}`),
 ])
 
 export function differences(before: ServerConfig, after: ServerConfig): Reloaded {
@@ -53,12 +56,15 @@ function withDefaults(table: object, given: object | undefined): object {
   return { ...nothing, ...given }
 }
 
-function leavesOf({ caches, redis, http, book, ...top }: ServerConfig): Map<string, unknown> {
+function leavesOf(config: ServerConfig): Map<string, unknown> {
+  const { caches, redis, http: allHttp, book, ...top } = config
+  const { limits, ...http } = allHttp
   const leaves = new Map<string, unknown>(Object.entries(top))
   for (const [name, cache] of caches) leaves.set(`caches.${name}`, cache)
   const { flush, journal, pressure, ...rest } = book
   for (const [name, value] of Object.entries(rest)) leaves.set(name, value)
-  for (const [group, options] of Object.entries({ redis, http, flush, journal, pressure })) {
+  const groups = { redis, http, 'http.limits': limits, flush, journal, pressure }
+  for (const [group, options] of Object.entries(groups)) {
     for (const [name, value] of Object.entries(options ?? {})) leaves.set(`${group}.${name}`, value)
   }
   return leaves

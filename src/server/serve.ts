@@ -7,6 +7,7 @@ import type { CloseReport, Daybook } from '../book/daybook.ts'
 import { openDaybook } from '../open-daybook.ts'
 import { storeFromUrl } from '../store/store-url.ts'
 import type { ServerConfig } from './config.ts'
+import type { HttpOptions } from './http/http-options.ts'
 import { startHttp, type Http } from './http/http-server.ts'
 import { startRedis, type Redis } from './redis/redis-server.ts'
 import { differences, liveOptionsOf, type Reloaded } from './reload.ts'
@@ -53,19 +54,24 @@ export async function serve(config: ServerConfig, parts: ServeParts): Promise<Se
     const caches = (): readonly string[] => [
       ...new Set([...config.caches.keys(), ...(redis?.caches ?? [])]),
     ]
-    const { enabled, ...httpOptions } = config.http
-    const http = enabled
-      ? await startHttp(book, httpOptions, { clock, random, logger, caches, files })
-      : undefined
+    const httpOptions = httpOptionsOf(config)
+    const http =
+      httpOptions === undefined
+        ? undefined
+        : await startHttp(book, httpOptions, { clock, random, logger, caches, files })
     let current = config
     return {
       book,
       redis,
       http,
       async reload(changed) {
-        const takeOver = await redis?.prepare(changed.redis)
+        const changedHttp = httpOptionsOf(changed)
+        const takeOver = [
+          await redis?.prepare(changed.redis),
+          changedHttp === undefined ? undefined : http?.prepare(changedHttp),
+        ]
         book.configure(liveOptionsOf(changed))
-        takeOver?.()
+        for (const take of takeOver) take?.()
         const reloaded = differences(current, changed)
         current = changed
         return reloaded
@@ -81,4 +87,9 @@ export async function serve(config: ServerConfig, parts: ServeParts): Promise<Se
     for (const close of opened.reverse()) await close().catch(() => undefined)
     throw error
   }
+}
+
+/** undefined: it does not listen. */
+function httpOptionsOf({ http: { enabled, ...options } }: ServerConfig): HttpOptions | undefined {
+  return enabled ? options : undefined
 }

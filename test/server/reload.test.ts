@@ -3,6 +3,8 @@
 import { describe, expect, test } from 'vitest'
 import { readServerConfig } from '../../src/server/config.ts'
 import { differences, liveOptionsOf } from '../../src/server/reload.ts'
+import { user } from '../support/book-fixture.ts'
+import { serve } from './http/http-fixture.ts'
 import { served } from './redis/redis-fixture.ts'
 
 describe('a configuration that was read again', () => {
@@ -28,7 +30,7 @@ describe('a configuration that was read again', () => {
       stallMs: 5000,
       caches: { users: { table: 'people', key: 'id' }, carts: { table: 'carts', key: 'id' } },
       redis: { maxClients: 20, port: 7002, idleTimeoutMs: 1000 },
-      http: { port: 7001, readyLagMs: 5 },
+      http: { port: 7002, readyLagMs: 5, token: 'x'.repeat(16), limits: { bodyBytes: 2048 } },
       journal: { maxBytes: 2 ** 30 },
     }
     const { takenOver, needRestart } = differences(
@@ -36,11 +38,12 @@ describe('a configuration that was read again', () => {
       readServerConfig(after),
     )
     expect(takenOver).toEqual([
-      ...['flush.delayMs', 'flush.maxKeys', 'redis.idleTimeoutMs', 'redis.maxClients', 'stallMs'],
+      ...['flush.delayMs', 'flush.maxKeys', 'http.limits.bodyBytes', 'http.readyLagMs'],
+      ...['redis.idleTimeoutMs', 'redis.maxClients', 'stallMs'],
     ])
     expect(needRestart).toEqual([
-      ...['caches.carts', 'caches.users', 'directory', 'http.readyLagMs', 'journal.maxBytes'],
-      ...['redis.port', 'store'],
+      ...['caches.carts', 'caches.users', 'directory', 'http.port', 'http.token'],
+      ...['journal.maxBytes', 'redis.port', 'store'],
     ])
   })
 
@@ -100,6 +103,39 @@ describe('the Redis port', () => {
     const after = await client()
     expect(await after.failure('AUTH', 'old')).toMatch(/^WRONGPASS/)
     expect(await after.call('AUTH', 'new')).toBe('OK')
+  })
+})
+
+describe('the HTTP server', () => {
+  const limits = { bodyBytes: 2048, wrongTokens: 1, sessionMs: 5000, liveClients: 0 }
+
+  test('takes limits over, for requests and sessions to come', async () => {
+    const { http, api, book, users } = await serve()
+    const signIn = (): Promise<Response> =>
+      fetch(`${http.url}/api/session`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', origin: http.url },
+        body: JSON.stringify({ token: http.token }),
+      })
+    expect((await signIn()).headers.get('set-cookie')).toMatch('Max-Age=43200')
+    expect((await api('GET', '/readyz')).status).toBe(200)
+    const takeOver = http.prepare({ readyLagMs: 1, limits })
+    expect(() => http.prepare({ limits: { bodyBytes: 1 } })).toThrow(
+      expect.objectContaining({ code: 'INVALID_OPTION' }),
+    )
+    const large = { nothing: 'y'.repeat(3000) }
+    expect((await api('POST', '/api/pause', large)).status).not.toBe(413)
+    takeOver()
+    expect((await api('POST', '/api/pause', large)).status).toBe(413)
+    expect((await signIn()).headers.get('set-cookie')).toMatch(/Max-Age=5$/)
+    expect((await api('GET', '/api/live')).status).toBe(503)
+    book.pause()
+    await users.set('1', user('Ada'))
+    await expect.poll(async () => (await api('GET', '/readyz')).status).toBe(503)
+    book.resume()
+    const wrong = { authorization: 'Bearer wrong' }
+    expect((await fetch(`${http.url}/api/status`, { headers: wrong })).status).toBe(401)
+    expect((await fetch(`${http.url}/api/status`, { headers: wrong })).status).toBe(429)
   })
 })
 

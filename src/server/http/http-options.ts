@@ -99,4 +99,10 @@ export function readHttpOptions(given: HttpOptions) {
   return { ...options, limits: readOptions('http.limits', limits, httpLimitsTable) }
 }
 
+/** What can change while it listens, besides all limits. */
+export const liveHttpOptions = [
+  'hosts',
+  'readyLagMs',
+] as const satisfies readonly (keyof typeof httpTable)[]
+
 export type ResolvedHttpOptions = ReturnType<typeof readHttpOptions>

@@ -48,6 +48,8 @@ export interface Http {
   /** Such as `http://127.0.0.1:6381`. */
   readonly url: string
   readonly token: string
+  /** Checks the options; returns what takes over what can change while it listens. Throws INVALID_OPTION. */
+  prepare(given: HttpOptions): () => void
   /** Ends all connections, live ones too. */
   close(): Promise<void>
 }
@@ -135,6 +137,18 @@ export async function startHttp(
   return {
     url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
     token: sessions.token,
+    prepare(changed) {
+      const { hosts, readyLagMs, limits } = readHttpOptions(changed)
+      return () => {
+        server.options = { ...server.options, hosts, readyLagMs, limits }
+        node.headersTimeout = limits.headersTimeoutMs
+        node.requestTimeout = limits.requestTimeoutMs
+        node.maxConnections = limits.connections
+        attempts.maxWrong = limits.wrongTokens
+        sessions.sessionMs = limits.sessionMs
+        live.readyLagMs = readyLagMs
+      }
+    },
     close() {
       closed ??= close(node, closing, server)
       return closed

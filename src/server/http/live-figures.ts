@@ -69,7 +69,7 @@ const maxHappenings = 200
 export class LiveFigures {
   readonly #book: Daybook
   readonly #clock: Clock
-  readonly #readyLagMs: number
+  readyLagMs: number
   readonly #followers = new Set<Follower>()
   readonly #samples: Sample[] = []
   readonly #coarse: Sample[] = []
@@ -84,7 +84,7 @@ export class LiveFigures {
 
   constructor(book: Daybook, clock: Clock, readyLagMs: number) {
     this.#book = book
-    this.#readyLagMs = readyLagMs
+    this.readyLagMs = readyLagMs
     this.#clock = clock
     this.#before = { at: clock.now(), stats: book.stats() }
     this.#offs.push(book.on('flushed', ({ tookMs }) => void this.#flushes.push(tookMs)))
@@ -127,7 +127,7 @@ export class LiveFigures {
 
   #problemsOf(stats: BookStats): (Problem | LagProblem)[] {
     const problems = problemsOf(stats)
-    if (stats.lagMs <= this.#readyLagMs) return problems
+    if (stats.lagMs <= this.readyLagMs) return problems
     // One lane's conflict or a slow store is no outage, and yet what is written does not arrive.
     const message = `the oldest pending write is ${seconds(stats.lagMs)} old`
     return [{ code: 'LAG', message }, ...problems]

@@ -24,7 +24,8 @@ export interface Parameter {
 export interface Server {
   readonly book: Daybook
   readonly clock: Clock
-  readonly options: ResolvedHttpOptions
+  /** Replaced as a whole where some of it changes while it listens. */
+  options: ResolvedHttpOptions
   readonly caches: () => readonly string[]
   readonly live: LiveFigures
   readonly audit: AuditLog

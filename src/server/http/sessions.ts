@@ -25,7 +25,8 @@ export class Sessions {
   readonly #attempts: TokenAttempts
   readonly #clock: Clock
   readonly #random: Random
-  readonly #sessionMs: number
+  /** Of sessions that begin or are used from now on. */
+  sessionMs: number
   readonly #cookieName: string
   /** Hash of the id → when it ends, monotonic. In the order of last use. */
   readonly #ends = new Map<string, number>()
@@ -44,7 +45,7 @@ export class Sessions {
     this.#attempts = parts.attempts
     this.#clock = parts.clock
     this.#random = parts.random
-    this.#sessionMs = parts.sessionMs
+    this.sessionMs = parts.sessionMs
     this.#cookieName = `daybook_session_${parts.port}`
   }
 
@@ -81,8 +82,8 @@ export class Sessions {
       }
     }
     const id = secret(this.#random)
-    this.#ends.set(nameOf(id), this.#clock.now() + this.#sessionMs)
-    return this.#cookie(id, Math.floor(this.#sessionMs / 1000))
+    this.#ends.set(nameOf(id), this.#clock.now() + this.sessionMs)
+    return this.#cookie(id, Math.floor(this.sessionMs / 1000))
   }
 
   /** The result is the Set-Cookie header that takes the cookie away. */
@@ -98,7 +99,7 @@ export class Sessions {
     this.#ends.delete(name)
     const now = this.#clock.now()
     if (end <= now) return false
-    this.#ends.set(name, now + this.#sessionMs)
+    this.#ends.set(name, now + this.sessionMs)
     return true
   }
 

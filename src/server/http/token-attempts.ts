@@ -22,14 +22,14 @@ interface Failures {
 }
 
 export class TokenAttempts {
-  readonly #maxWrong: number
+  maxWrong: number
   readonly #clock: Clock
   readonly #logger: Logger
   /** By address or /64, the one that failed least lately first. */
   readonly #failures = new Map<string, Failures>()
 
   constructor(maxWrong: number, clock: Clock, logger: Logger) {
-    this.#maxWrong = maxWrong
+    this.maxWrong = maxWrong
     this.#clock = clock
     this.#logger = logger
   }
@@ -37,7 +37,7 @@ export class TokenAttempts {
   /** Before a token is looked at. Throws TOO_MANY_ATTEMPTS. */
   check(address: string): void {
     const failures = this.#failures.get(originOf(address))
-    if (failures === undefined || failures.count < this.#maxWrong) return
+    if (failures === undefined || failures.count < this.maxWrong) return
     const restMs = failures.endsAt - this.#clock.now()
     if (restMs <= 0) return
     const retryAfterSeconds = Math.ceil(restMs / 1_000)
@@ -55,7 +55,7 @@ export class TokenAttempts {
     const before = this.#failures.get(origin)
     const isNew = before === undefined || before.endsAt <= now
     const count = isNew ? 1 : before.count + 1
-    const isLast = count === this.#maxWrong
+    const isLast = count === this.maxWrong
     this.#failures.delete(origin)
     this.#failures.set(origin, { count, endsAt: isNew || isLast ? now + windowMs : before.endsAt })
     if (isLast) {
