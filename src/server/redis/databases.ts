@@ -208,8 +208,7 @@ export class Databases {
     database: number,
   ): readonly Target[] {
     const { keys } = command
-    const blind =
-      ('blind' in command && !this.#events.tellsNew && command.blind?.(args)) || false
+    const blind = ('blind' in command && !this.#events.tellsNew && command.blind?.(args)) || false
     // Most commands have one key.
     if (keys !== undefined && keys[0] === keys[1]) {
       return args.length <= keys[0]
