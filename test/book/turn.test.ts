@@ -244,3 +244,88 @@ describe('a step', () => {
     await book.close()
   })
 })
+
+describe('a step that finds out which keys it needs', () => {
+  test('goes on where they are in memory, or not looked at', async () => {
+    const { book, users, turn, at, add } = await opened()
+    await users.set('a', user('Ada', { visits: 1 }))
+    let runs = 0
+    const outcome = turn.tryNow([], () => {
+      runs++
+      for (const place of [at('a'), at('unseen', true)]) turn.name(place)
+      add(at('a'), Number(turn.read(at('a'))?.visits))
+      turn.write(at('unseen', true), { kind: 'delete' })
+    })
+    expect([outcome, runs]).toEqual(['done', 1])
+    await turn.done
+    expect((await users.get('a'))?.visits).toBe(2)
+    await book.close()
+  })
+
+  test('is run again once they are loaded, and has left nothing before', async () => {
+    const { book, users, turn, at, add } = await opened()
+    for (const key of ['a', 'b', 'c']) await users.set(key, user(key, { visits: 1 }))
+    await book.flush()
+    for (const key of ['a', 'b', 'c']) await users.invalidate(key)
+    let runs = 0
+    const step = (): void => {
+      runs++
+      add(at('a'), 1)
+      for (const key of ['b', 'c']) {
+        turn.name(at(key))
+        add(at('a'), Number(turn.read(at(key))?.visits))
+      }
+    }
+    expect(turn.tryNow([at('a', true)], step)).toBe('unknown')
+    const { done } = await turn.later([at('a', true)], step)
+    await done
+    expect(runs).toBe(4)
+    expect((await users.get('a'))?.visits).toBe(4)
+    await book.close()
+  })
+
+  test('waits for who works on one of them', async () => {
+    const { book, users, turn, keyspace, at, add } = await opened()
+    await users.set('a', user('Ada'))
+    const step = (): void => {
+      turn.name(at('a'))
+      add(at('a'), 1)
+    }
+    const release = await keyspace.hold('a')
+    expect(turn.tryNow([], step)).toBe('unknown')
+    const order: string[] = []
+    const waiting = turn.later([], step).then(() => order.push('step'))
+    await Promise.resolve()
+    order.push('release')
+    release()
+    await waiting
+    expect(order).toEqual(['release', 'step'])
+    await book.close()
+  })
+
+  test('may name one that it was given only to write', async () => {
+    const { book, users, turn, at } = await opened()
+    await users.set('a', user('Ada', { visits: 7 }))
+    await book.flush()
+    await users.invalidate('a')
+    const seen: unknown[] = []
+    await turn.later([at('a', true)], () => {
+      turn.name(at('a'))
+      seen.push(turn.read(at('a'))?.visits)
+    })
+    expect(seen).toEqual([7])
+    await book.close()
+  })
+
+  test('is refused where they are too many', async () => {
+    const { book, turn, at } = await opened()
+    let runs = 0
+    const endless = (): void => {
+      runs++
+      for (let n = 0; ; n++) turn.name(at(String(n)))
+    }
+    await expect(turn.later([], endless)).rejects.toMatchObject({ code: 'INVALID_VALUE' })
+    expect(runs).toBe(1001)
+    await book.close()
+  })
+})

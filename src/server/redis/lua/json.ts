@@ -42,6 +42,7 @@ export interface Json {
 export function jsonLibrary(machine: LuaMachine): Json {
   const { api } = machine
   const settings = { ...initial }
+  let isChanged = false
   const one = (thread: Thread): void => {
     if (api.lua_gettop(thread) !== 1) machine.raiseArgument(thread, 1, 'expected 1 argument')
   }
@@ -55,6 +56,12 @@ export function jsonLibrary(machine: LuaMachine): Json {
     }
   const isSet = (thread: Thread, index: number): boolean =>
     api.lua_type(thread, index) > luaType.nil
+  const setting =
+    (change: HostFunction): HostFunction =>
+    (thread) => {
+      isChanged = true
+      return change(thread)
+    }
   const functions: Record<string, HostFunction> = {
     encode(thread) {
       one(thread)
@@ -72,7 +79,7 @@ export function jsonLibrary(machine: LuaMachine): Json {
       new Decoder(machine, thread, settings, text).whole()
       return 1
     },
-    encode_sparse_array(thread) {
+    encode_sparse_array: setting((thread) => {
       if (isSet(thread, 1)) settings.sparseConverts = api.lua_toboolean(thread, 1) !== 0
       setInteger(machine, thread, 2, settings, 'sparseRatio', 0, maxInteger)
       setInteger(machine, thread, 3, settings, 'sparseSafe', 0, maxInteger)
@@ -80,15 +87,15 @@ export function jsonLibrary(machine: LuaMachine): Json {
       api.lua_pushnumber(thread, settings.sparseRatio)
       api.lua_pushnumber(thread, settings.sparseSafe)
       return 3
-    },
-    encode_max_depth: number('encodeDepth', maxInteger),
-    decode_max_depth: number('decodeDepth', maxInteger),
-    encode_number_precision: number('precision', 14),
+    }),
+    encode_max_depth: setting(number('encodeDepth', maxInteger)),
+    decode_max_depth: setting(number('decodeDepth', maxInteger)),
+    encode_number_precision: setting(number('precision', 14)),
     encode_keep_buffer(thread) {
       api.lua_pushboolean(thread, 1)
       return 1
     },
-    encode_invalid_numbers(thread) {
+    encode_invalid_numbers: setting((thread) => {
       if (isSet(thread, 1)) {
         const isNull = machine.stringAt(thread, 1) === 'null'
         const isOn = api.lua_toboolean(thread, 1) !== 0 && machine.stringAt(thread, 1) !== 'off'
@@ -97,17 +104,22 @@ export function jsonLibrary(machine: LuaMachine): Json {
       if (settings.encodesInvalid === 'null') machine.pushString(thread, 'null')
       else api.lua_pushboolean(thread, settings.encodesInvalid === 'on' ? 1 : 0)
       return 1
-    },
-    decode_invalid_numbers(thread) {
+    }),
+    decode_invalid_numbers: setting((thread) => {
       if (isSet(thread, 1)) {
         settings.decodesInvalid =
           api.lua_toboolean(thread, 1) !== 0 && machine.stringAt(thread, 1) !== 'off'
       }
       api.lua_pushboolean(thread, settings.decodesInvalid ? 1 : 0)
       return 1
-    },
+    }),
   }
-  return { functions, reset: () => Object.assign(settings, initial) }
+  const reset = (): void => {
+    if (!isChanged) return
+    Object.assign(settings, initial)
+    isChanged = false
+  }
+  return { functions, reset }
 }
 
 function setInteger(

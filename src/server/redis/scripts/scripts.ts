@@ -45,6 +45,7 @@ export class Scripts {
   readonly #caller: ScriptCaller
   readonly #bySha = new Map<string, Script>()
   readonly #byText = new Map<string, Script>()
+  #newest: Script | undefined
   #bytes = 0
   #sandbox: Sandbox | undefined
   /** Monotonic ms; undefined where the clock was not looked at yet, which short scripts never do. */
@@ -81,6 +82,7 @@ export class Scripts {
     this.#compile(script)
     this.#bySha.set(script.sha, script)
     this.#byText.set(text, script)
+    this.#newest = script
     this.#bytes += text.length
     while (this.#bySha.size > maxScripts || this.#bytes > maxScriptsBytes) this.#forgetOldest()
     return script
@@ -89,6 +91,7 @@ export class Scripts {
   flush(): void {
     this.#bySha.clear()
     this.#byText.clear()
+    this.#newest = undefined
     this.#bytes = 0
     this.#sandbox = undefined
   }
@@ -140,6 +143,8 @@ export class Scripts {
 
   /** The newest is the last one. */
   #used(script: Script): Script {
+    if (script === this.#newest) return script
+    this.#newest = script
     this.#bySha.delete(script.sha)
     this.#bySha.set(script.sha, script)
     return script
