@@ -392,6 +392,34 @@ describe('rows whose time is over', () => {
     await closing
   })
 
+  test('are told of once, when their delete is durable', async () => {
+    const clock = new ManualClock()
+    const { book, users } = await opened(
+      { flush: { delayMs: 1 } },
+      { ...expiring, ttlMs: 1500 },
+      1,
+      { clock },
+    )
+    const told: string[] = []
+    const steps = book.turn()
+    const keyspace = steps.keyspace('users')
+    if (keyspace === undefined) throw new Error('It was declared.')
+    keyspace.onExpired = (key, done) => void done.then(() => told.push(key))
+    const place = { keyspace, key: '1', blind: true }
+    const writing = users.set('1', user('a'))
+    await clock.advance(10)
+    await writing
+    expect(steps.hasEnded(place)).toBe(false)
+    await clock.advance(1500)
+    expect(steps.hasEnded(place)).toBe(true)
+    for (let second = 0; second < 5; second++) await clock.advance(1000)
+    expect(told).toEqual(['1'])
+    expect(steps.hasEnded(place)).toBe(false)
+    const closing = book.close()
+    await clock.advance(10)
+    await closing
+  })
+
   test('begin from nothing with the next increment, in the cache and in the store alike', async () => {
     const clock = new ManualClock()
     const { book, place, users } = await opened(

@@ -73,7 +73,6 @@ export class Connection {
   #run: (call: Call) => string = () => ''
   #reply = ''
   /** Of the command that runs. */
-  #args: readonly string[] = []
   #stats: CommandStats | undefined
   /** Of the last command: most are like the one before. */
   #lastCommand: Command | undefined
@@ -230,7 +229,6 @@ export class Connection {
           if (this.#broken !== undefined) throw this.#broken
           return false
         }
-        this.#args = request.args
         this.#execute(request.args, request.plain)
         if (this.#stats === undefined || this.#lastCommand === undefined || this.#stalled) continue
         times.ran(this.session, this.#lastCommand, request.args, this.#stats.times)
@@ -344,14 +342,18 @@ export class Connection {
       return
     }
     this.#run = command.run
-    if (!this.#attempt(placesOf(call.targets))) {
-      this.#stallFor(
-        this.#later(() => {
-          call.targets = this.#targetsOf(command, args, plain)
-          return placesOf(call.targets)
-        }),
-      )
-    }
+    if (!this.#attempt(placesOf(call.targets))) this.#performLater(command)
+  }
+
+  /** A function of its own: what it captures would be allocated for each command that runs at once. */
+  #performLater(command: Command): void {
+    const call = this.#call
+    this.#stallFor(
+      this.#later(() => {
+        call.targets = this.#targetsOf(command, call.args, call.plain)
+        return placesOf(call.targets)
+      }),
+    )
   }
 
   /** Runs the step now, where it can be. */
@@ -513,10 +515,12 @@ export class Connection {
   /** From now on it is timed by itself; returns what says that it has run. */
   #timed(): (() => void) | undefined {
     const { clock, times } = this.#server
-    const [command, args, stats] = [this.#lastCommand, this.#args, this.#stats]
+    const [command, stats] = [this.#lastCommand, this.#stats]
     if (command === undefined || stats === undefined || command.flags.includes('blocking')) {
       return undefined
     }
+    // Of a transaction it would be the arguments of its last command.
+    const args = command.name === 'exec' ? ['exec'] : this.#call.args
     const since = clock.now()
     return () =>
       times.took({ session: this.session, command, args, times: stats.times }, clock.now() - since)

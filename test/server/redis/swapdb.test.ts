@@ -118,6 +118,28 @@ describe('SWAPDB', () => {
     expect(await subscriber.reply()).toEqual(['pmessage', '*', '__keyspace@1__:a', 'del'])
   })
 
+  test('that cannot be written changes nothing', async () => {
+    const { client } = await served({
+      book: {
+        journal: { segmentBytes: 65_536, maxBytes: 131_072, retainBytes: 0 },
+        pressure: { waitMs: 50 },
+      },
+    })
+    const [redis, other] = [await client(), await client()]
+    await inDatabase(other, 1, 'SET', 'a', 'one')
+    await redis.call('DAYBOOK', 'PAUSE')
+    let reply: Reply = 'OK'
+    for (let n = 0; n < 200 && reply === 'OK'; n++) {
+      reply = await redis.call('SET', `k${n}`, 'v'.repeat(n < 40 ? 4096 : 1))
+    }
+    expect(await redis.failure('SWAPDB', 0, 1)).toMatch(/^(OOM|MISCONF) /)
+    expect(await other.call('GET', 'a')).toBe('one')
+    await redis.call('DAYBOOK', 'RESUME')
+    await redis.call('DAYBOOK', 'FLUSH')
+    await expect.poll(() => redis.call('SWAPDB', 0, 1), { timeout: 20_000 }).toBe('OK')
+    expect(await redis.call('GET', 'a')).toBe('one')
+  })
+
   test('is refused at the start where its document makes no sense', async () => {
     const first = await served()
     const redis = await first.client()
