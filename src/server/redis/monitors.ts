@@ -20,10 +20,15 @@ export class Monitors {
     this.#sessions.delete(session)
   }
 
-  show(session: Session, args: readonly string[], wallTimeMs: number): void {
+  /** `address`: as MONITOR shows it, `lua` of what a script does. */
+  show(
+    { database, address }: Pick<Session, 'database' | 'address'>,
+    args: readonly string[],
+    wallTimeMs: number,
+  ): void {
     const words = shownArguments(args).map(quoted).join(' ')
     const seconds = (wallTimeMs / 1000).toFixed(6)
-    const line = `+${seconds} [${session.database} ${session.address}] ${words}\r\n`
+    const line = `+${seconds} [${database} ${address}] ${words}\r\n`
     for (const monitor of this.#sessions) monitor.push(line)
   }
 }

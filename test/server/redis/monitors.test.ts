@@ -40,6 +40,21 @@ describe('MONITOR', () => {
     expect(await redis.call('CLIENT', 'LIST')).toMatch(/flags=O /)
   })
 
+  test('shows what a script does, once, also where the script had to be run again', async () => {
+    const first = await served()
+    await (await first.client()).call('SET', 'b', 2)
+    await first.stop()
+    const { client } = await served({ directory: first.directory })
+    const [redis, monitor] = [await client(), await client()]
+    await monitor.call('MONITOR')
+    await redis.call('EVAL', "redis.call('SET', 'a', 1) return redis.call('GET', 'b')", 0)
+    expect(shown(await monitor.reply())).toMatch(/^\[0 127.*"EVAL" /)
+    expect(shown(await monitor.reply())).toBe('[0 lua] "SET" "a" "1"')
+    expect(shown(await monitor.reply())).toBe('[0 lua] "GET" "b"')
+    await redis.call('PING')
+    expect(shown(await monitor.reply())).toMatch(/"PING"$/)
+  })
+
   test('ends with RESET and with the connection, and does not begin in a transaction', async () => {
     const { client } = await served()
     const [redis, monitor, other] = [await client(), await client(), await client()]

@@ -94,6 +94,7 @@ export class ScriptCaller {
     const command = this.#allowed(args)
     const stats = this.#server.statsOf(command)
     const { turn } = this.#call
+    if (this.#server.monitors.size > 0) this.#show(args)
     const before = turn.writes
     try {
       const reply = this.#perform(command, args)
@@ -117,6 +118,14 @@ export class ScriptCaller {
     call.args = args
     call.targets = this.#targetsOf(command, args)
     return command.run(call)
+  }
+
+  /** To those who MONITOR: once the script is acknowledged, since it may be run again until then. */
+  #show(args: readonly string[]): void {
+    const { session, turn } = this.#call
+    const { monitors, clock } = this.#server
+    const [database, at] = [session.database, clock.wallTime()]
+    turn.afterwards(() => monitors.show({ database, address: 'lua' }, args, at))
   }
 
   #commandOf(args: readonly string[]): Command | undefined {
