@@ -29,6 +29,8 @@ export type RowExpiry = 'evict' | 'delete' | undefined
 
 /** Deadlines of `evict` that are remembered; beyond it the oldest is forgotten, and its row leaves memory at once. */
 const maxDeadlines = 100_000
+/** How much longer than its row a deadline stays: where it went first, a row that is not in memory would live on. */
+const deadlineStaysMs = 86_400_000
 
 export class TableSpace implements Space {
   readonly keyspace: Keyspace
@@ -277,7 +279,15 @@ export class TableSpace implements Space {
     this.#write(target, { kind: 'set', fields: current })
   }
 
-  /** Wall time in ms; undefined where the row has none, or where the step does not look. */
+  /** For a write that leaves the row its deadline. One that is over was of a row that is gone. */
+  #keptDeadline(target: Target): number | undefined {
+    const atMs = this.#deadlineOf(target)
+    if (atMs === undefined || atMs > this.#turn.wallTime()) return atMs
+    this.#forgetDeadline(target)
+    return undefined
+  }
+
+  /** Wall time in ms, perhaps over; undefined where the row has none, or where the step does not look. */
   #deadlineOf({ deadline }: Target): number | undefined {
     if (deadline === undefined || deadline.blind) return undefined
     const atMs = this.#turn.read(deadline)?.['']
@@ -286,7 +296,7 @@ export class TableSpace implements Space {
 
   #setDeadline({ deadline }: Target, atMs: number): void {
     if (deadline === undefined) return
-    const ttlMs = Math.max(0, atMs - this.#turn.wallTime())
+    const ttlMs = Math.max(0, atMs - this.#turn.wallTime()) + deadlineStaysMs
     this.#turn.write(deadline, { kind: 'set', fields: { '': atMs } }, ttlMs)
   }
 
@@ -298,7 +308,7 @@ export class TableSpace implements Space {
     }
   }
 
-  #write(target: Target, mutation: Mutation, atMs = this.#deadlineOf(target)): void {
+  #write(target: Target, mutation: Mutation, atMs = this.#keptDeadline(target)): void {
     const event = this.#events.on ? this.#eventOfWrite(target) : undefined
     const ttlMs = atMs === undefined ? undefined : Math.max(0, atMs - this.#turn.wallTime())
     this.#turn.write(target, mutation, ttlMs)

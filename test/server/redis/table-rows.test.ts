@@ -205,4 +205,35 @@ describe('a row', () => {
     expect(await redis.call('EXPIRE', 'users:2', -1)).toBe(1)
     expect(await redis.call('EXISTS', 'users:2')).toBe(0)
   })
+
+  test('has a deadline that is known for longer than the row is there, and ends no row that comes later', async () => {
+    const { book, client, rows } = await served({
+      ...options,
+      caches: {
+        users: { table: 'users', key: 'id', expire: 'delete', ttlMs: 1e11, rowExpiry: 'delete' },
+      },
+    })
+    const redis = await client()
+    await redis.call('HSET', 'users:1', 'name', 'Ada')
+    await redis.call('EXPIRE', 'users:1', 1000)
+    await book.flush()
+    // Else the sweep could forget the deadline first, and who then asks for the row would find it without one.
+    const [deadline, row] = rows(
+      'SELECT cache, expires_at_ms AS at FROM daybook_expiries ORDER BY cache',
+    ) as { cache: string; at: number }[]
+    expect([deadline?.cache, row?.cache]).toEqual(['redis:deadlines', 'users'])
+    expect(deadline?.at ?? 0).toBeGreaterThan((row?.at ?? 0) + 3_600_000)
+
+    await redis.call('PEXPIRE', 'users:1', 1)
+    await expect
+      .poll(async () => {
+        await book.flush()
+        return rows('SELECT name FROM users')
+      })
+      .toEqual([])
+    await redis.call('HSET', 'users:1', 'name', 'Eve')
+    expect(await redis.call('TTL', 'users:1')).toBe(-1)
+    await book.flush()
+    expect(rows('SELECT cache FROM daybook_expiries')).toEqual([])
+  })
 })
