@@ -332,16 +332,16 @@ async function both(): Promise<[real: RawClient, ours: RawClient]> {
 }
 
 describe('scripts', () => {
-  test.each([
+  test.for([
     ['conversions', conversions],
     ['errors', errors],
     ['libraries', libraries],
-  ])(
+  ] as const)(
     '%s are as in Redis, in both versions of the protocol',
     { timeout: 120_000 },
-    async (_name, scripts) => {
+    async ([, scripts], context) => {
       const reason = toolUnavailable('redis-server')
-      if (reason !== undefined) return
+      context.skip(reason !== undefined, reason)
       const [real, ours] = await both()
       for (const version of [2, 3]) {
         for (const redis of [real, ours]) {
@@ -407,9 +407,9 @@ describe('random scripts', () => {
     .array(statement, { minLength: 1, maxLength: 12 })
     .map((statements) => `local r = {}\n${statements.join('\n')}\nreturn r`)
 
-  test('do the same, and leave the same behind', { timeout: 120_000 }, async () => {
+  test('do the same, and leave the same behind', { timeout: 120_000 }, async (context) => {
     const reason = toolUnavailable('redis-server')
-    if (reason !== undefined) return
+    context.skip(reason !== undefined, reason)
     const [real, ours] = await both()
     await fc.assert(
       fc.asyncProperty(fc.array(script, { minLength: 1, maxLength: 4 }), async (scripts) => {
@@ -441,9 +441,9 @@ describe('random scripts', () => {
     )
   })
 
-  test('pack and encode any value as Redis does', { timeout: 120_000 }, async () => {
+  test('pack and encode any value as Redis does', { timeout: 120_000 }, async (context) => {
     const reason = toolUnavailable('redis-server')
-    if (reason !== undefined) return
+    context.skip(reason !== undefined, reason)
     const [real, ours] = await both()
     const scalar = fc.oneof(
       fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => `(${number})`),

@@ -53,7 +53,6 @@ interface LuaApi {
   lua_gettop(thread: Thread): number
   lua_settop(thread: Thread, top: number): void
   lua_insert(thread: Thread, index: number): void
-  lua_remove(thread: Thread, index: number): void
   lua_replace(thread: Thread, index: number): void
   lua_pushvalue(thread: Thread, index: number): void
   lua_type(thread: Thread, index: number): number
@@ -63,7 +62,6 @@ interface LuaApi {
   lua_tocfunction(thread: Thread, index: number): number
   lua_topointer(thread: Thread, index: number): number
   lua_tolstring(thread: Thread, index: number, length: number): number
-  lua_objlen(thread: Thread, index: number): number
   lua_touserdata(thread: Thread, index: number): number
   lua_pushnil(thread: Thread): void
   lua_pushnumber(thread: Thread, value: number): void
@@ -72,13 +70,10 @@ interface LuaApi {
   lua_pushcclosure(thread: Thread, func: number, upvalues: number): void
   lua_pushlightuserdata(thread: Thread, address: number): void
   lua_createtable(thread: Thread, items: number, fields: number): void
-  lua_gettable(thread: Thread, index: number): void
   lua_rawget(thread: Thread, index: number): void
   lua_rawgeti(thread: Thread, index: number, item: number): void
   lua_rawset(thread: Thread, index: number): void
   lua_rawseti(thread: Thread, index: number, item: number): void
-  lua_getmetatable(thread: Thread, index: number): number
-  lua_setmetatable(thread: Thread, index: number): number
   lua_next(thread: Thread, index: number): number
   lua_call(thread: Thread, args: number, results: number): void
   lua_pcall(thread: Thread, args: number, results: number, handler: number): number

@@ -4,7 +4,7 @@
  *     x ← (0x5DEECE66D · x + 0xB) mod 2^48, of which the highest 31 bits are the number
  */
 
-import { luaType, type HostFunction, type LuaMachine, type Thread } from './machine.ts'
+import type { HostFunction, LuaMachine, Thread } from './machine.ts'
 
 const factor = 0x5deece66dn
 const addend = 0xbn
@@ -49,6 +49,3 @@ export function randomFunctions(
     },
   }
 }
-
-export const isNumber = (machine: LuaMachine, thread: Thread, index: number): boolean =>
-  machine.api.lua_type(thread, index) === luaType.number
