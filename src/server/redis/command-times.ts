@@ -3,8 +3,9 @@
  *
  * A look at the clock costs a fiftieth of a command in a pipeline, so those of a pipeline are timed in groups: two looks for
  * sixteen of them. The time of a group is shared evenly among its commands. Where one took long, it is logged as a whole,
- * and for the next minute each command is timed by itself, so that the next one is caught by its name. So they are all the
- * time where the threshold is below a millisecond.
+ * and for a second each command is timed by itself, so that the next one is caught by its name: at most once a minute, for
+ * the collector's pauses make groups slow as well, and under load there is always one. So they are all the time where the
+ * threshold is below a millisecond.
  *
  * What a command had to wait for (a row, room in the journal) is part of its time, for that is what someone who looks wants
  * to know. The sync that its reply waits for is not, nor is what it was told to wait for, as BLPOP is.
@@ -17,7 +18,8 @@ import type { Session } from './session.ts'
 import { SlowLog } from './slow-log.ts'
 
 const maxGroup = 16
-const preciseMs = 60_000
+const preciseMs = 1000
+const betweenPreciseMs = 60_000
 /** A threshold below this one is of someone who looks at single commands. */
 const smallUs = 1000
 /** Powers of two of microseconds, to 2^30. */
@@ -30,11 +32,12 @@ export class Times {
   /** How many took less than 2^n microseconds, and not less than half of that. */
   readonly histogram: number[] = new Array<number>(buckets).fill(0)
 
-  add(us: number): void {
-    this.us += us
-    this.count++
+  /** So many commands, each of which took so long. */
+  add(us: number, count: number): void {
+    this.us += us * count
+    this.count += count
     const bucket = Math.min(buckets - 1, 32 - Math.clz32(us))
-    this.histogram[bucket] = (this.histogram[bucket] ?? 0) + 1
+    this.histogram[bucket] = (this.histogram[bucket] ?? 0) + count
   }
 
   reset(): void {
@@ -60,6 +63,7 @@ export class CommandTimes {
   readonly #clock: Clock
   #slowerThanUs = 10_000
   #preciseUntil = 0
+  #preciseAgainAt = -Infinity
   #since = 0
   #first: Ran | undefined
   readonly #group: Times[] = []
@@ -106,7 +110,12 @@ export class CommandTimes {
     this.#since = now
     this.#count = 0
     this.#first = undefined
-    for (let at = 0; at < count; at++) this.#group[at]?.add(us / count)
+    // Commands of a pipeline are mostly the same.
+    for (let from = 0, at = 1; at <= count; at++) {
+      if (at < count && this.#group[at] === this.#group[from]) continue
+      this.#group[from]?.add(us / count, at - from)
+      from = at
+    }
     // Commands of a transaction are logged by themselves then.
     const isLogged = !(this.precise && first.command.name === 'exec')
     this.#look(first, us, { more: count - 1, isLogged })
@@ -114,7 +123,7 @@ export class CommandTimes {
 
   /** Of a command that had to wait; and of one of a transaction, where each is timed by itself. */
   took(ran: Ran, ms: number): void {
-    ran.times.add(ms * 1000)
+    ran.times.add(ms * 1000, 1)
     this.#look(ran, ms * 1000, { more: 0, isLogged: true })
   }
 
@@ -135,8 +144,10 @@ export class CommandTimes {
     if (isSlow) {
       this.slowLog.add(first.session, first.args, { tookUs: us, wallTimeMs, more })
     }
-    if (more === 0) return
-    this.#preciseUntil = this.#clock.now() + preciseMs
+    const now = this.#clock.now()
+    if (more === 0 || now < this.#preciseAgainAt) return
+    this.#preciseUntil = now + preciseMs
+    this.#preciseAgainAt = now + betweenPreciseMs
     this.precise = true
   }
 
