@@ -2,11 +2,14 @@
 
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
 import { administer, type PostgresServer } from '../test/support/postgres-server.ts'
 import type { Contents } from './oracle.ts'
 import { accountTables, type Account } from './workload.ts'
 
 export type StoreName = 'sqlite' | 'postgres'
+
+const lockPatienceMs = 20_000
 
 export interface Database {
   /** What a writer's options say. */
@@ -47,10 +50,26 @@ export class SqliteDatabase implements Database {
     }, 0)
   }
 
-  /** Keeps everybody from writing until the result is called. */
-  lock(): () => void {
-    const database = new DatabaseSync(this.path, { timeout: 5_000 })
-    database.exec('begin immediate')
+  /**
+   * Keeps everybody from writing until the result is called. A process that flushes one transaction after the other leaves
+   * a millisecond between them. SQLite's own waiting looks ten times a second after a while, and was found to miss all of
+   * them for five seconds: so this looks each millisecond.
+   */
+  async lock(): Promise<() => void> {
+    const database = new DatabaseSync(this.path, { timeout: 0 })
+    const until = performance.now() + lockPatienceMs
+    for (;;) {
+      try {
+        database.exec('begin immediate')
+        break
+      } catch (error) {
+        if (performance.now() < until) await delay(1)
+        else {
+          database.close()
+          throw error
+        }
+      }
+    }
     return () => {
       database.exec('rollback')
       database.close()

@@ -148,7 +148,7 @@ async function outage(
     return {
       url: database.url,
       begin: async () => {
-        const unlock = database.lock()
+        const unlock = await database.lock()
         return async () => unlock()
       },
     }
