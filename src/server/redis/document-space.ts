@@ -52,12 +52,12 @@ export class DocumentSpace implements Space {
   live(target: Target): Fields | undefined {
     const fields = this.#turn.read(target)
     if (fields === undefined) {
-      if (this.#events.tellsExpired && this.#turn.hasEnded(target)) this.#end(target)
+      if (this.#events.tellsExpired && this.#turn.hasEnded(target)) this.#events.end(target)
       return undefined
     }
     const at = fields[deadline]
     if (typeof at !== 'number' || at > this.#turn.wallTime()) return fields
-    if (this.#events.tellsExpired) this.#end(target)
+    if (this.#events.tellsExpired) this.#events.end(target)
     return undefined
   }
 
@@ -251,24 +251,11 @@ export class DocumentSpace implements Space {
   }
 
   #write(target: Target, mutation: Mutation, expiresAtMs: number | undefined): void {
-    const event = this.#events.on ? this.#eventOfWrite(target) : undefined
+    const event = this.#events.byTheWay(target)
     const ttlMs =
       expiresAtMs === undefined ? undefined : Math.max(0, expiresAtMs - this.#turn.wallTime())
     this.#turn.write(target, mutation, ttlMs)
     if (event !== undefined) this.#events.tell(target, event, event)
-  }
-
-  /** What a write will have told by the way. A command that looks at nothing still ends what it replaces. */
-  #eventOfWrite(target: Target): 'new' | 'expired' | undefined {
-    if (target.blind) {
-      return this.#events.tellsExpired && this.#turn.hasEnded(target) ? 'expired' : undefined
-    }
-    return this.#events.tellsNew && this.live(target) === undefined ? 'new' : undefined
-  }
-
-  #end(target: Target): void {
-    this.delete(target)
-    this.#events.tell(target, 'expired', 'expired')
   }
 }
 

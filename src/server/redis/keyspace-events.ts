@@ -93,6 +93,24 @@ export class KeyspaceEvents {
     if (target.space.live(target) === undefined) this.tell(target, 'generic', 'del')
   }
 
+  /**
+   * What a write that is about to be made will have told by the way. A command that looks at nothing still ends what it
+   * replaces.
+   */
+  byTheWay(target: Target): 'new' | 'expired' | undefined {
+    if (!this.on) return undefined
+    if (target.blind) {
+      return this.tellsExpired && this.#turn.hasEnded(target) ? 'expired' : undefined
+    }
+    return this.tellsNew && target.space.live(target) === undefined ? 'new' : undefined
+  }
+
+  /** Deletes a key that was found with its time over. */
+  end(target: Target): void {
+    target.space.delete(target)
+    this.tell(target, 'expired', 'expired')
+  }
+
   /** The sweep has deleted a key. */
   expired(space: Space, key: string, done: Promise<unknown>): void {
     this.ended++

@@ -100,12 +100,12 @@ export class TableSpace implements Space {
   live(target: Target): Fields | undefined {
     const current = this.#turn.read(target)
     if (current === undefined) {
-      if (this.#events.tellsExpired && this.#turn.hasEnded(target)) this.#end(target)
+      if (this.#events.tellsExpired && this.#turn.hasEnded(target)) this.#events.end(target)
       return undefined
     }
     const atMs = this.#deadlineOf(target)
     if (atMs === undefined || atMs > this.#turn.wallTime()) return current
-    this.#end(target)
+    this.#events.end(target)
     return undefined
   }
 
@@ -309,23 +309,10 @@ export class TableSpace implements Space {
   }
 
   #write(target: Target, mutation: Mutation, atMs = this.#keptDeadline(target)): void {
-    const event = this.#events.on ? this.#eventOfWrite(target) : undefined
+    const event = this.#events.byTheWay(target)
     const ttlMs = atMs === undefined ? undefined : Math.max(0, atMs - this.#turn.wallTime())
     this.#turn.write(target, mutation, ttlMs)
     if (event !== undefined) this.#events.tell(target, event, event)
-  }
-
-  /** What a write will have told by the way. A command that looks at nothing still ends what it replaces. */
-  #eventOfWrite(target: Target): 'new' | 'expired' | undefined {
-    if (target.blind) {
-      return this.#events.tellsExpired && this.#turn.hasEnded(target) ? 'expired' : undefined
-    }
-    return this.#events.tellsNew && this.live(target) === undefined ? 'new' : undefined
-  }
-
-  #end(target: Target): void {
-    this.delete(target)
-    this.#events.tell(target, 'expired', 'expired')
   }
 
   /** Where a row is not there, its defaults are incremented. */

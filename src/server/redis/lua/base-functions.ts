@@ -12,6 +12,7 @@ import {
   type LuaMachine,
   type Thread,
 } from './machine.ts'
+import { TextBuilder } from './text-builder.ts'
 
 /** What begins a compiled chunk. Nothing checks one: it could do anything within the machine. */
 export const bytecodeStart = '\u001b'
@@ -139,8 +140,8 @@ function loaded(machine: LuaMachine, thread: Thread, text: string, name: string)
 /** What a function gives until it gives nothing. undefined where it fails: nil and the error are on the stack then. */
 function piecesOf(machine: LuaMachine, thread: Thread): string | undefined {
   const { api } = machine
-  let text = ''
-  for (let pieces = 1; ; pieces++) {
+  const out = new TextBuilder(machine)
+  for (;;) {
     api.lua_pushvalue(thread, 1)
     if (api.lua_pcall(thread, 0, 1, 0) !== 0) {
       api.lua_pushnil(thread)
@@ -155,8 +156,7 @@ function piecesOf(machine: LuaMachine, thread: Thread): string | undefined {
     }
     const piece = machine.stringAt(thread, -1) ?? ''
     machine.pop(thread)
-    if (piece === '') return text
-    text += piece
-    machine.worked(pieces, text.length)
+    if (piece === '') return out.text
+    out.add(piece)
   }
 }

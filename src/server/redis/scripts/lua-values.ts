@@ -201,24 +201,24 @@ class ReplyWriter {
 
   /** A table with one of the names that say what it is. Leaves the stack as it was. */
   #marked(): boolean {
+    const text = this.#markedText()
+    if (text === undefined) return this.#verbatim() || this.#keyed('map') || this.#keyed('set')
+    this.text += text
+    return true
+  }
+
+  #markedText(): string | undefined {
     const { protocol } = this.#options
     const line = this.#textOf('err')
-    if (line !== undefined) this.text += failure(errorText(line))
-    else {
-      const status = this.#textOf('ok')
-      if (status !== undefined) this.text += `+${status.replace(/[\r\n]/g, ' ')}\r\n`
-      else {
-        const double = this.#numberOf('double')
-        if (double !== undefined) this.text += protocol.double(numberText(double, 17))
-        else {
-          const digits = this.#textOf('big_number')?.replace(/[\r\n]/g, ' ')
-          if (digits === undefined)
-            return this.#verbatim() || this.#keyed('map') || this.#keyed('set')
-          this.text += protocol.version === 3 ? `(${digits}\r\n` : bulk(digits)
-        }
-      }
-    }
-    return true
+    if (line !== undefined) return failure(errorText(line))
+    const status = this.#textOf('ok')
+    if (status !== undefined) return `+${inOneLine(status)}\r\n`
+    const double = this.#numberOf('double')
+    if (double !== undefined) return protocol.double(numberText(double, 17))
+    const digits = this.#textOf('big_number')
+    if (digits === undefined) return undefined
+    const shown = inOneLine(digits)
+    return protocol.version === 3 ? `(${shown}\r\n` : bulk(shown)
   }
 
   #textOf(name: string): string | undefined {
@@ -287,7 +287,11 @@ class ReplyWriter {
 
 /** The line of an error, which is one. */
 export function errorText(line: string): string {
-  return line.replace(/^[\r\n]+|[\r\n]+$/g, '').replace(/[\r\n]/g, ' ')
+  return inOneLine(line.replace(/^[\r\n]+|[\r\n]+$/g, ''))
+}
+
+function inOneLine(text: string): string {
+  return text.replace(/[\r\n]/g, ' ')
 }
 
 /** As C converts a double to 64 bits on x86-64. */
