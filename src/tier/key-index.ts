@@ -27,6 +27,9 @@ export class KeyIndex<Item extends Keyed> {
   /** Numbers that may be given again. */
   readonly #free: number[] = []
   #hashes = new Uint32Array(0)
+  /** Found together: most are asked for next, one after the other, and need no second look. */
+  readonly #recent: Item[] = []
+  #at = 0
   readonly #hashOf: (key: string) => number
 
   /** `hashOf` gives unsigned 32-bit numbers. */
@@ -39,6 +42,13 @@ export class KeyIndex<Item extends Keyed> {
   }
 
   get(key: string): Item | undefined {
+    let item = this.#recent[this.#at]
+    if (item?.key === key) return item
+    item = this.#recent[this.#at + 1]
+    if (item?.key === key) {
+      this.#at++
+      return item
+    }
     const slot = this.#slotOf(key)
     return slot < 0 ? undefined : this.#items[this.#slots[2 * slot + 1] as number]
   }
@@ -61,10 +71,12 @@ export class KeyIndex<Item extends Keyed> {
       hashes[at] = slots[2 * slot + 1] as number
     }
     for (let at = 0; at < count; at++) found[at] = this.#items[hashes[at] as number]
+    this.#forgetRecent()
     for (let at = 0; at < count; at++) {
       const item = found[at]
       // Item and key are fetched by this.
       if (item?.key.length !== (keys[at] as string).length) found[at] = undefined
+      else this.#recent.push(item)
     }
   }
 
@@ -82,6 +94,7 @@ export class KeyIndex<Item extends Keyed> {
     const mask = this.#mask
     let slot = this.#slotOf(key)
     if (slot < 0) return
+    this.#forgetRecent()
     const number = slots[2 * slot + 1] as number
     this.#items[number] = undefined
     this.#free.push(number)
@@ -102,6 +115,12 @@ export class KeyIndex<Item extends Keyed> {
     this.#mask = initialSlots - 1
     this.#items.length = 1
     this.#free.length = 0
+    this.#forgetRecent()
+  }
+
+  #forgetRecent(): void {
+    this.#recent.length = 0
+    this.#at = 0
   }
 
   /** -1: it is not there. */

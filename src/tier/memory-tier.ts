@@ -17,14 +17,15 @@ import type { Tier, TierEntry } from './tier.ts'
 /** The entry and its place in one object: a write of a cached key allocates nothing here. */
 class Node implements TierEntry {
   readonly key: string
+  // What a hit looks at comes first: it shares lines of the processor's cache.
   value: Fields | undefined
   position: Position
   /** undefined: never. A number that is no small integer is an object of its own, and each look at it a cache miss. */
   ends: number | undefined = undefined
-  flat: boolean
-  bytes: number
   /** Read or replaced since the hand was here. */
   visited = false
+  flat: boolean
+  bytes: number
   newer: Node | undefined = undefined
   older: Node | undefined
 
@@ -65,7 +66,8 @@ export class MemoryTier implements Tier {
   get(key: string): TierEntry | undefined {
     const node = this.#nodes.get(key)
     if (node === undefined) return undefined
-    node.visited = true
+    // Not where it is true: a line that is written must go back to memory.
+    if (!node.visited) node.visited = true
     return node
   }
 
