@@ -1,8 +1,8 @@
 /**
  * The replies of one connection, in the order of its commands, each held back until nothing that it tells can be taken back.
  *
- * What a group commit makes durable is let go together: nothing is allocated per reply but its text. Where a commit failed,
- * the replies that rest on it become errors.
+ * What a group commit makes durable is let go together: nothing is allocated per reply but its text, and for one that is
+ * said again and again (+OK) not even a place in a list. Where a commit failed, the replies that rest on it become errors.
  *
  *     held: [ commit 7: +OK +OK $3… ] [ free: +PONG ] [ commit 8: +OK ]      ready: what may be sent now
  */
@@ -16,9 +16,17 @@ interface Held {
   readonly done: Promise<unknown> | undefined
   /** What is durable once it is done. */
   position: Position
-  texts: string[]
+  /** All replies but those of the run. */
+  text: string
+  /** Short replies that are the same, the last ones. */
+  run: string
+  runLength: number
+  replies: number
   settled: boolean
 }
+
+/** Longer texts are not compared. */
+const maxRunText = 16
 
 export class ReplyQueue {
   readonly #onReady: () => void
@@ -48,11 +56,19 @@ export class ReplyQueue {
     }
     this.#heldBytes += text.length
     if (last !== undefined && belongs(last, done, position)) {
-      last.texts.push(text)
+      put(last, text)
       if (position > last.position) last.position = position
       return
     }
-    this.#hold({ done, position, texts: [text], settled: done === undefined })
+    this.#hold({
+      done,
+      position,
+      text: '',
+      run: text,
+      runLength: 1,
+      replies: 1,
+      settled: done === undefined,
+    })
   }
 
   /** What may be sent; it is not given again. */
@@ -77,17 +93,19 @@ export class ReplyQueue {
   }
 
   #fail(held: Held, error: unknown): void {
-    const text = failure(errorLine(error))
-    for (const reply of held.texts) this.#heldBytes += text.length - reply.length
-    held.texts = held.texts.map(() => text)
+    this.#heldBytes -= textOf(held).length
+    held.text = ''
+    held.run = failure(errorLine(error))
+    held.runLength = held.replies
+    this.#heldBytes += textOf(held).length
     this.#settle(held)
   }
 
   #release(): void {
     let count = 0
-    for (const { settled, texts } of this.#held) {
-      if (!settled) break
-      const text = texts.length === 1 ? (texts[0] ?? '') : texts.join('')
+    for (const held of this.#held) {
+      if (!held.settled) break
+      const text = textOf(held)
       this.#heldBytes -= text.length
       this.#ready += text
       count++
@@ -95,6 +113,21 @@ export class ReplyQueue {
     this.#held.splice(0, count)
     this.#onReady()
   }
+}
+
+function put(held: Held, text: string): void {
+  held.replies++
+  if (text.length <= maxRunText && text === held.run) {
+    held.runLength++
+    return
+  }
+  held.text = textOf(held)
+  held.run = text
+  held.runLength = 1
+}
+
+function textOf({ text, run, runLength }: Held): string {
+  return text + (runLength === 1 ? run : run.repeat(runLength))
 }
 
 /** It can be told as soon as what is held already can be, and not before. */
