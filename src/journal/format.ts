@@ -25,7 +25,8 @@
 import { crc32 } from 'node:zlib'
 import type { Position } from '../mutation/mutation.ts'
 
-export const formatVersion = 1
+/** 2: records of kind `text`. Segments of version 1 are read, and continued by one of version 2. */
+export const formatVersion = 2
 /** What is written later never shares a page with what was acknowledged. */
 export const pageBytes = 4096
 export const batchHeaderBytes = 96
@@ -92,10 +93,13 @@ export function lastPositionOf(batch: BatchHeader): Position {
   return batch.firstPosition + batch.count - 1
 }
 
-export function encodeSegmentHeader(header: Omit<SegmentHeader, 'version' | 'link'>): Buffer {
+export function encodeSegmentHeader(
+  header: Omit<SegmentHeader, 'version' | 'link'>,
+  version = formatVersion,
+): Buffer {
   const page = Buffer.alloc(pageBytes)
   segmentMagic.copy(page)
-  page.writeUInt32LE(formatVersion, 8)
+  page.writeUInt32LE(version, 8)
   page.writeUInt32LE(crc32Algorithm, 16)
   page.writeUInt32LE(header.lanes, 20)
   writeId(page, header.journalId, 24)

@@ -18,6 +18,7 @@ import {
   batchHeaderBytes,
   checksum,
   encodeBatchHeader,
+  formatVersion,
   maxBatchBytes,
   pageBytes,
   pagesFor,
@@ -262,9 +263,10 @@ export class Writer {
     this.#plannedRoom = group.room - pagesFor(group.end)
   }
 
-  /** Room for data: a page is always left for a seal. */
+  /** Room for data: a page is always left for a seal. In a segment of an older version there is none. */
   #roomLeft(): number {
-    return this.#current.segment.header.bytes - this.#offset - pageBytes
+    const { bytes, version } = this.#current.segment.header
+    return version < formatVersion ? 0 : bytes - this.#offset - pageBytes
   }
 
   #submitSoon(end: number): void {

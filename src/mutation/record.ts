@@ -11,7 +11,7 @@
  *
  * Numbers are little-endian. The position is not in it: records of a batch are consecutive, so the batch says it.
  * The payload is the JSON of the fields (set, merge), of the amounts (increment), of [fields, amounts] (a patch with
- * both), or empty (delete). What JSON cannot say is tagged: {"$bigint":"9007199254740993"}, {"$bytes":"base64"},
+ * both), the text itself (a set of a document that is one text), or empty (delete). What JSON cannot say is tagged: {"$bigint":"9007199254740993"}, {"$bytes":"base64"},
  * {"$number":"NaN"}; in a tagged payload a name of the value's own that starts with `$` has one more.
  *
  * Encoding is on the path of every acknowledgement: it writes straight into the batch and allocates nothing but the
@@ -28,7 +28,7 @@ export const maxKeyBytes = 65_535
 /** Bytes before the variable part. */
 const fixedBytes = 14
 
-const kinds = { set: 1, delete: 2, merge: 3, increment: 4, patch: 5 } as const
+const kinds = { set: 1, delete: 2, merge: 3, increment: 4, patch: 5, text: 6 } as const
 const kindMask = 0b111
 const continuesFlag = 1 << 3
 const taggedFlag = 1 << 4
@@ -52,11 +52,15 @@ export function encodeRecord(entry: Entry, buffer: Buffer, offset: number): numb
     flags |= kinds.delete
     payload = ''
   } else {
-    flags |= kindOf(mutation)
-    if (isPlain(mutation)) {
+    const text = mutation.kind === 'set' ? loneText(mutation.fields) : undefined
+    if (text !== undefined) {
+      flags |= kinds.text
+      payload = text
+    } else if (isPlain(mutation)) {
+      flags |= kindOf(mutation)
       payload = plainPayload(mutation)
     } else {
-      flags |= taggedFlag
+      flags |= kindOf(mutation) | taggedFlag
       payload = taggedPayload(mutation)
     }
   }
@@ -199,6 +203,14 @@ function kindOf(mutation: Exclude<Mutation, { kind: 'delete' }>): number {
   return isEmpty(mutation.fields) ? kinds.increment : kinds.patch
 }
 
+/** Of a document that is a text and nothing else: it needs no JSON, unless UTF-8 cannot say it (lone surrogates). */
+function loneText(fields: Fields): string | undefined {
+  const text = fields['']
+  if (typeof text !== 'string') return undefined
+  for (const name in fields) if (name !== '') return undefined
+  return text.isWellFormed() ? text : undefined
+}
+
 function isEmpty(fields: Fields): boolean {
   for (const _ in fields) return false
   return true
@@ -301,6 +313,7 @@ function untag(value: unknown): FieldValue {
 function decodeMutation(flags: number, payload: string): Mutation {
   const kind = flags & kindMask
   if (kind === kinds.delete) return { kind: 'delete' }
+  if (kind === kinds.text) return { kind: 'set', fields: { '': payload } }
   const parsed: unknown = JSON.parse(payload)
   if (payload.includes('__proto__')) refuseProtoWithin(parsed)
   const value = flags & taggedFlag ? untagParts(kind, parsed) : parsed

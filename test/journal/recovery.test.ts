@@ -4,6 +4,8 @@ import {
   decodeSegmentHeader,
   encodeBatchHeader,
   encodeSegmentHeader,
+  formatVersion,
+  type SegmentHeader,
   pageBytes,
 } from '../../src/journal/format.ts'
 import { repairJournal } from '../../src/journal/repair.ts'
@@ -57,6 +59,12 @@ const refusals = ['JOURNAL_CORRUPT', 'JOURNAL_FOREIGN', 'JOURNAL_VERSION']
 function isPrefix(keys: Keys, whole: Keys, atLeast: number): boolean {
   const expected = [...whole].slice(0, keys.size)
   return keys.size >= atLeast && JSON.stringify([...keys]) === JSON.stringify(expected)
+}
+
+function headerIn(files: MemoryFiles, name: string | undefined): SegmentHeader {
+  const header = decodeSegmentHeader(Buffer.from(files.contentOf(pathOf(name))))
+  if (typeof header === 'string') throw new Error('an intact segment has a header')
+  return header
 }
 
 describe('damage', () => {
@@ -446,10 +454,32 @@ describe('a directory', () => {
     const header = decodeSegmentHeader(whole)
     if (typeof header === 'string') throw new Error('a closed journal has a valid header')
     const { crc32 } = await import('node:zlib')
-    whole.writeUInt32LE(2, 8)
+    whole.writeUInt32LE(formatVersion + 1, 8)
     whole.writeUInt32LE(crc32(whole.subarray(16, pageBytes), crc32(whole.subarray(0, 12))), 12)
     files.place(path, whole)
     expect((await outcomeOf(files)).code).toBe('JOURNAL_VERSION')
+  })
+
+  test('of an older version is continued in a segment of this one', async () => {
+    const fixture = new JournalFixture()
+    await (await fixture.open()).close()
+    const [name] = await fixture.segments()
+    const header = headerIn(fixture.files, name)
+    const page = encodeSegmentHeader(header, 1)
+    fixture.files.place(
+      pathOf(name),
+      Buffer.concat([page, Buffer.alloc(header.bytes - page.length)]),
+    )
+    const journal = await fixture.open()
+    await write(journal, 'a', 'b')
+    await journal.close()
+    const versions = (await fixture.segments()).map((each) => headerIn(fixture.files, each).version)
+    expect(versions).toEqual([1, formatVersion])
+    const again = await fixture.open()
+    expect([...(await keysOf(again)).values()]).toEqual(['a', 'b'])
+    await write(again, 'c')
+    expect(await fixture.segments()).toHaveLength(2)
+    await again.close()
   })
 
   test('is continued with its own lanes and id, in a new epoch', async () => {
@@ -558,8 +588,7 @@ describe('segments', () => {
     await write(journal, 'x')
     await journal.close()
     const [name] = await other.segments()
-    const header = decodeSegmentHeader(Buffer.from(other.files.contentOf(pathOf(name))))
-    if (typeof header === 'string') throw new Error('a closed journal has a valid header')
+    const header = headerIn(other.files, name)
     const page = encodeSegmentHeader({
       ...header,
       ordinal: names.length + 1,

@@ -70,6 +70,7 @@ const amounts: fc.Arbitrary<Amounts> = fc.dictionary(
 )
 const mutation: fc.Arbitrary<Mutation> = fc.oneof(
   fc.record({ kind: fc.constant('set' as const), fields }, { noNullPrototype: true }),
+  fc.string({ unit: 'binary' }).map((text) => ({ kind: 'set' as const, fields: { '': text } })),
   fc.record({ kind: fc.constant('delete' as const) }, { noNullPrototype: true }),
   fc.record({ kind: fc.constant('patch' as const), fields, amounts }, { noNullPrototype: true }),
 )
@@ -108,6 +109,25 @@ describe('a record', () => {
     ['a lone surrogate', '\ud83d'],
   ])('keeps %s', (_name, value) => {
     expectSame(entryOf({ kind: 'set', fields: { value } }))
+  })
+
+  test('that sets a text, and nothing else, has the text as it is', () => {
+    const buffer = Buffer.alloc(200)
+    const text = '"Zoë"\n\0'
+    const entry = entryOf({ kind: 'set', fields: { '': text } }, { cache: 'c', key: 'k' })
+    const bytes = encodeRecord(entry, buffer, 0)
+    expect(buffer.toString('utf8', 14, bytes)).toBe(`ck${text}`)
+    expectSame(entry)
+  })
+
+  test.each<[string, Fields]>([
+    ['an empty text', { '': '' }],
+    ['a lone surrogate, which has no UTF-8', { '': 'a\ud83d' }],
+    ['a text among other fields', { '': 'a', b: 'c' }],
+    ['a document that is a number', { '': 1 }],
+    ['JSON as a text', { '': '{"a":1}' }],
+  ])('keeps %s', (_name, fields) => {
+    expectSame(entryOf({ kind: 'set', fields }))
   })
 
   test('is written as plain JSON where JSON says it all', () => {
