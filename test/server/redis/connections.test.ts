@@ -10,17 +10,19 @@ describe('connections side by side', () => {
   test('share a group commit where all of them have sent a write', async () => {
     const { client } = await served()
     const clients = await Promise.all(Array.from({ length: 20 }, client))
-    const commits: unknown[] = []
-    const note = (commit: unknown): void => void commits.push(commit)
+    let commits = 0
+    const note = (): void => void commits++
     subscribe('daybook:commit', note)
     onTestFinished(() => void unsubscribe('daybook:commit', note))
-    const rounds = 20
-    for (let round = 0; round < rounds; round++) {
+    let shared = 0
+    for (let round = 0; round < 20; round++) {
+      commits = 0
       for (const [at, redis] of clients.entries()) redis.send('SET', `key:${at}`, round)
       for (const redis of clients) expect(await redis.reply()).toBe('OK')
+      if (commits === 1) shared++
     }
-    // Not two: one for the first of them, and another for the others.
-    expect(commits.length).toBeLessThan(1.5 * rounds)
+    // Else it is never one: the first write has a commit of its own. What a busy machine delivers in two turns has two, too.
+    expect(shared).toBeGreaterThan(3)
   })
 })
 
