@@ -42,12 +42,9 @@ export class KeyIndex<Item extends Keyed> {
   }
 
   get(key: string): Item | undefined {
-    let item = this.#recent[this.#at]
-    if (item?.key === key) return item
-    item = this.#recent[this.#at + 1]
-    if (item?.key === key) {
-      this.#at++
-      return item
+    if (this.#recent.length > 0) {
+      const item = this.#recentOf(key)
+      if (item !== undefined) return item
     }
     const slot = this.#slotOf(key)
     return slot < 0 ? undefined : this.#items[this.#slots[2 * slot + 1] as number]
@@ -116,6 +113,19 @@ export class KeyIndex<Item extends Keyed> {
     this.#items.length = 1
     this.#free.length = 0
     this.#forgetRecent()
+  }
+
+  /** What was asked for last, or the next one. */
+  #recentOf(key: string): Item | undefined {
+    const recent = this.#recent
+    const last = Math.min(this.#at + 1, recent.length - 1)
+    for (let at = this.#at; at <= last; at++) {
+      const item = recent[at] as Item
+      if (item.key !== key) continue
+      this.#at = at
+      return item
+    }
+    return undefined
   }
 
   #forgetRecent(): void {
