@@ -83,6 +83,19 @@ describe.skipIf(unavailable !== undefined)(`opening (${unavailable ?? 'private s
     expect(claimed.epoch).toBe(10)
   })
 
+  test('compares keys by their bytes, whatever the rules of the database are', async () => {
+    await storeAt(url).open(claim, call)
+    const columns = await sql(
+      `SELECT table_name AS table, collation_name AS collation FROM information_schema.columns
+       WHERE table_name LIKE 'daybook%' AND data_type = 'text' GROUP BY 1, 2 ORDER BY 1`,
+    )
+    expect(columns).toEqual([
+      { table: 'daybook_checkpoints', collation: 'C' },
+      { table: 'daybook_expiries', collation: 'C' },
+      { table: 'daybook_values', collation: 'C' },
+    ])
+  })
+
   test('tells an administrator what to run where it may not make its tables', async () => {
     const app = storeAt(url.replace('daybook@', 'app@'))
     const failure = await failureOf(app.open(claim, call))
