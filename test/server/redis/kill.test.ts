@@ -106,6 +106,62 @@ describe('a server that is killed', () => {
     }
   })
 
+  test('has its databases where the last SWAPDB put them', { timeout: 180_000 }, async () => {
+    const directory = temporaryDirectory()
+    const port = await freePort()
+    let server = await ServeProcess.redis(directory, port)
+    let client = await RawClient.connect(port)
+    /** Of the two databases by name, 0 first: the newest number that was acknowledged. */
+    let [front, back] = [
+      { name: 'A', number: 0 },
+      { name: 'B', number: 0 },
+    ]
+    for (const database of [front, back]) {
+      await client.call('SELECT', database === front ? 0 : 1)
+      await client.call('MSET', 'name', database.name, 'number', 0)
+    }
+    await client.call('SELECT', 0)
+    for (let round = 0; round < 3; round++) {
+      let swaps = 0
+      let swapping = false
+      const work = async (): Promise<void> => {
+        for (;;) {
+          for (let n = 0; n < 4; n++) {
+            expect(await client.call('INCR', 'number')).toBe(front.number + 1)
+            front.number++
+          }
+          swapping = true
+          expect(await client.call('SWAPDB', 0, 1)).toBe('OK')
+          swapping = false
+          ;[front, back] = [back, front]
+          swaps++
+        }
+      }
+      const working = work().catch(() => undefined)
+      await expect.poll(() => swaps, { timeout: 60_000 }).toBeGreaterThan(20)
+      await server.kill()
+      await working
+      client.destroy()
+
+      server = await ServeProcess.redis(directory, port)
+      client = await RawClient.connect(port)
+      // What was not acknowledged may have come to be, too: one swap, or one number.
+      const isSwapped = (await client.call('GET', 'name')) !== front.name
+      expect(isSwapped && !swapping).toBe(false)
+      if (isSwapped) [front, back] = [back, front]
+      for (const [index, database] of [front, back].entries()) {
+        await client.call('SELECT', index)
+        expect(await client.call('GET', 'name')).toBe(database.name)
+        const number = Number(await client.call('GET', 'number'))
+        expect([database.number, database.number + 1]).toContain(number)
+        database.number = number
+      }
+      await client.call('SELECT', 0)
+    }
+    client.destroy()
+    await server.kill()
+  })
+
   test('drains at SIGTERM, and says what is left', { timeout: 60_000 }, async () => {
     const directory = temporaryDirectory()
     const port = await freePort()
