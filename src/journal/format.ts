@@ -93,13 +93,10 @@ export function lastPositionOf(batch: BatchHeader): Position {
   return batch.firstPosition + batch.count - 1
 }
 
-export function encodeSegmentHeader(
-  header: Omit<SegmentHeader, 'version' | 'link'>,
-  version = formatVersion,
-): Buffer {
+export function encodeSegmentHeader(header: Omit<SegmentHeader, 'version' | 'link'>): Buffer {
   const page = Buffer.alloc(pageBytes)
   segmentMagic.copy(page)
-  page.writeUInt32LE(version, 8)
+  page.writeUInt32LE(formatVersion, 8)
   page.writeUInt32LE(crc32Algorithm, 16)
   page.writeUInt32LE(header.lanes, 20)
   writeId(page, header.journalId, 24)

@@ -11,8 +11,9 @@
  *
  * Numbers are little-endian. The position is not in it: records of a batch are consecutive, so the batch says it.
  * The payload is the JSON of the fields (set, merge), of the amounts (increment), of [fields, amounts] (a patch with
- * both), the text itself (a set of a document that is one text), or empty (delete). What JSON cannot say is tagged: {"$bigint":"9007199254740993"}, {"$bytes":"base64"},
- * {"$number":"NaN"}; in a tagged payload a name of the value's own that starts with `$` has one more.
+ * both), the text itself (a set of a document that is one text), or empty (delete). What JSON cannot say is tagged:
+ * {"$bigint":"9007199254740993"}, {"$bytes":"base64"}, {"$number":"NaN"}; in a tagged payload a name of the value's own
+ * that starts with `$` has one more.
  *
  * Encoding is on the path of every acknowledgement: it writes straight into the batch and allocates nothing but the
  * JSON text.

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { isDaybookError } from '../../src/base/errors.ts'
 import {
@@ -59,6 +60,13 @@ const refusals = ['JOURNAL_CORRUPT', 'JOURNAL_FOREIGN', 'JOURNAL_VERSION']
 function isPrefix(keys: Keys, whole: Keys, atLeast: number): boolean {
   const expected = [...whole].slice(0, keys.size)
   return keys.size >= atLeast && JSON.stringify([...keys]) === JSON.stringify(expected)
+}
+
+/** With the checksum that it has then. */
+function giveVersion(segment: Buffer, version: number): Buffer {
+  segment.writeUInt32LE(version, 8)
+  segment.writeUInt32LE(crc32(segment.subarray(16, pageBytes), crc32(segment.subarray(0, 12))), 12)
+  return segment
 }
 
 function headerIn(files: MemoryFiles, name: string | undefined): SegmentHeader {
@@ -453,9 +461,7 @@ describe('a directory', () => {
     const whole = Buffer.from(files.contentOf(path))
     const header = decodeSegmentHeader(whole)
     if (typeof header === 'string') throw new Error('a closed journal has a valid header')
-    const { crc32 } = await import('node:zlib')
-    whole.writeUInt32LE(formatVersion + 1, 8)
-    whole.writeUInt32LE(crc32(whole.subarray(16, pageBytes), crc32(whole.subarray(0, 12))), 12)
+    giveVersion(whole, formatVersion + 1)
     files.place(path, whole)
     expect((await outcomeOf(files)).code).toBe('JOURNAL_VERSION')
   })
@@ -465,7 +471,7 @@ describe('a directory', () => {
     await (await fixture.open()).close()
     const [name] = await fixture.segments()
     const header = headerIn(fixture.files, name)
-    const page = encodeSegmentHeader(header, 1)
+    const page = giveVersion(encodeSegmentHeader(header), 1)
     fixture.files.place(
       pathOf(name),
       Buffer.concat([page, Buffer.alloc(header.bytes - page.length)]),
