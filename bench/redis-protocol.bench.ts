@@ -115,10 +115,11 @@ async function measured(
   try {
     await answering(port)
     if (program !== 'redis-server' && !args.includes('--store')) await cli(port, 'DAYBOOK', 'PAUSE')
-    await benchmark(port, 'set', 64, Math.floor(fillRequests * Math.max(bed.scale, 0.1)))
+    const scaled = (count: number): number => Math.max(1000, Math.floor(count * bed.scale))
+    await benchmark(port, 'set', 64, scaled(fillRequests))
     const measures: Record<string, number> = {}
     for (const length of pipelines) {
-      const count = Math.max(1000, Math.floor(requests[length] * bed.scale))
+      const count = scaled(requests[length])
       for (const test of ['set', 'get'] as const) {
         const { perSecond, p99Ms } = await benchmark(port, test, length, count)
         measures[`${test}${length}PerSecond`] = perSecond

@@ -29,6 +29,7 @@ export class KeyIndex<Item extends Keyed> {
   #hashes = new Uint32Array(0)
   /** Found together: most are asked for next, one after the other, and need no second look. */
   readonly #recent: Item[] = []
+  /** Which of them was asked for last. */
   #at = 0
   readonly #hashOf: (key: string) => number
 

@@ -69,10 +69,14 @@ function giveVersion(segment: Buffer, version: number): Buffer {
   return segment
 }
 
-function headerIn(files: MemoryFiles, name: string | undefined): SegmentHeader {
-  const header = decodeSegmentHeader(Buffer.from(files.contentOf(pathOf(name))))
+function headerOf(segment: Buffer): SegmentHeader {
+  const header = decodeSegmentHeader(segment)
   if (typeof header === 'string') throw new Error('an intact segment has a header')
   return header
+}
+
+function headerIn(files: MemoryFiles, name: string | undefined): SegmentHeader {
+  return headerOf(Buffer.from(files.contentOf(pathOf(name))))
 }
 
 describe('damage', () => {
@@ -169,8 +173,7 @@ describe('damage', () => {
   test('is a whole batch that does not follow the one before it', async () => {
     const [files, , path] = await smallJournal({ close: false })
     const whole = Buffer.from(files.contentOf(path))
-    const header = decodeSegmentHeader(whole)
-    if (typeof header === 'string') throw new Error('a journal has a valid header')
+    const header = headerOf(whole)
     // What a second writer would have left, which did not know of the last batch.
     const offset = 4 * pageBytes
     encodeBatchHeader(whole.subarray(offset), header, {
@@ -459,10 +462,8 @@ describe('a directory', () => {
   test('with a segment of a newer version is refused as such', async () => {
     const [files, , path] = await smallJournal({ close: true })
     const whole = Buffer.from(files.contentOf(path))
-    const header = decodeSegmentHeader(whole)
-    if (typeof header === 'string') throw new Error('a closed journal has a valid header')
-    giveVersion(whole, formatVersion + 1)
-    files.place(path, whole)
+    expect(headerOf(whole).version).toBe(formatVersion)
+    files.place(path, giveVersion(whole, formatVersion + 1))
     expect((await outcomeOf(files)).code).toBe('JOURNAL_VERSION')
   })
 
