@@ -18,7 +18,7 @@ const initialBuckets = 1024
 const entriesPerBucket = 4
 
 class Chunk {
-  readonly hashes = new Uint32Array(chunkEntries)
+  readonly hashes = new Int32Array(chunkEntries)
   /** Relative to `base`. */
   readonly offsets = new Uint32Array(chunkEntries)
   /** Sequence number of the next older entry in the bucket; 0 is none. */

@@ -2,7 +2,7 @@
  * The bytes of one entry, as every journal stores them.
  *
  *      0  u32  length of the whole record
- *      4  u32  hash of cache and key
+ *      4  i32  hash of cache and key
  *      8  u16  lane
  *     10  u8   bits 0-2: kind; 3: continues; 4: tagged; 5: has expiresAtMs; 6: has retryOf
  *     11  u8   length of the cache name in bytes
@@ -124,17 +124,26 @@ export function decodeRecord(buffer: Buffer, offset: number, position: Position)
   const payloadAt = keyAt + keyBytes
   assert(payloadAt <= end, partsFit)
   return {
-    position,
+    position: asInteger(position),
     lane: buffer.readUInt16LE(offset + 8),
     cache: cacheName(buffer, at, keyAt),
     key: buffer.toString('utf8', keyAt, payloadAt),
-    hash: buffer.readUInt32LE(offset + 4),
+    hash: buffer.readInt32LE(offset + 4),
     mutation: decodeMutation(flags, buffer.toString('utf8', payloadAt, end)),
     continues: (flags & continuesFlag) !== 0,
     expiresAtMs,
     retryOf,
     bytes: length,
   }
+}
+
+/**
+ * The same number, as an integer of the engine where it is small enough. One that was computed as a double stays a double,
+ * and the first object that has one in a field makes the engine convert all like it, those that writers make among them,
+ * each at its first use.
+ */
+function asInteger(position: Position): Position {
+  return position <= 0x7f_ff_ff_ff ? position | 0 : position
 }
 
 const partsFit = 'a record’s parts fit its length'
@@ -185,7 +194,7 @@ export function visitRecords(
   for (let at = offset; at < end; position++) {
     const length = recordLength(buffer, at)
     const lane = recordLane(buffer, at)
-    const hash = buffer.readUInt32LE(at + 4)
+    const hash = buffer.readInt32LE(at + 4)
     if (byteAt(buffer, at + 10) & retryFlag)
       visit(position, lane, hash, length, retryAt(buffer, at))
     else visit(position, lane, hash, length)
