@@ -1,11 +1,10 @@
 /** `daybook serve --check`: what the configuration means for the real database, without serving anything. */
 
 import type { Clock } from '../base/clock.ts'
-import { DaybookError, isDaybookError } from '../base/errors.ts'
 import { storeFromUrl } from '../store/store-url.ts'
 import type { ServerConfig } from '../server/config.ts'
+import { describeTable, lookError } from '../server/mapped-table.ts'
 import type { TableSchema } from '../store/schema.ts'
-import type { Store } from '../store/store.ts'
 import { table, type Terminal } from './terminal.ts'
 
 /** Throws what would stand in the way of serving. No lane is claimed, and no row is written. */
@@ -22,16 +21,7 @@ export async function checkLines(
     await store.open({ journal: 'check', lanes: 0, epoch: 0 }, { signal: abort.signal })
     const lines: string[] = []
     for (const [name, { options, rowExpiry }] of config.caches) {
-      const schema = await store.describe(
-        {
-          cache: name,
-          table: options.table,
-          key: typeof options.key === 'string' ? [options.key] : (options.key ?? []),
-          columns: options.columns,
-          rest: options.rest,
-        },
-        { signal: abort.signal },
-      )
+      const schema = await describeTable(store, name, options, { signal: abort.signal })
       lines.push(...cacheLines(name, schema, rowExpiry, terminal), '')
     }
     if (config.caches.size === 0) {
@@ -42,24 +32,11 @@ export async function checkLines(
     lines.push('The configuration is good.')
     return lines
   } catch (error) {
-    throw errorOf(store, error)
+    throw lookError(store, error)
   } finally {
     timer.cancel()
     await store.close()
   }
-}
-
-/** What a driver throws may have the whole connection in it; what the store makes of it has not. */
-function errorOf(store: Store, error: unknown): unknown {
-  if (isDaybookError(error)) return error
-  const { code, message } = store.classify(error)
-  return new DaybookError(
-    'STORE_UNAVAILABLE',
-    `The database cannot be used: ${message} (${code}).`,
-    {
-      hint: 'Check that it runs, and the URL of the store.',
-    },
-  )
 }
 
 const rowExpiries = {

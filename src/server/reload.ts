@@ -31,11 +31,18 @@ export function differences(before: ServerConfig, after: ServerConfig): Reloaded
   // The files may have changed although their names have not; whether clients are asked for theirs is settled at the start.
   const [tls, nextTls] = [before.redis.tls, after.redis.tls]
   const rereads = tls !== undefined && nextTls !== undefined && !tls.ca === !nextTls.ca
-  const takenOver = names.filter((name) => live.has(name))
-  const needRestart = names.filter((name) => !live.has(name) && name !== 'redis.tls')
+  const added = new Set([...newCaches(before, after).keys()].map((name) => `caches.${name}`))
+  const isTakenOver = (name: string): boolean => live.has(name) || added.has(name)
+  const takenOver = names.filter((name) => isTakenOver(name))
+  const needRestart = names.filter((name) => !isTakenOver(name) && name !== 'redis.tls')
   if (rereads) takenOver.push('redis.tls')
   else if (names.includes('redis.tls')) needRestart.push('redis.tls')
   return { takenOver: takenOver.sort(), needRestart: needRestart.sort() }
+}
+
+/** Those that there were not before: others cannot change while it runs. */
+export function newCaches(before: ServerConfig, after: ServerConfig): ServerConfig['caches'] {
+  return new Map([...after.caches].filter(([name]) => !before.caches.has(name)))
 }
 
 /** Of the book. What the configuration does not say any more has its default again. */

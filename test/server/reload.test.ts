@@ -3,7 +3,8 @@
 import { describe, expect, test } from 'vitest'
 import { readServerConfig } from '../../src/server/config.ts'
 import { differences, liveOptionsOf } from '../../src/server/reload.ts'
-import { user } from '../support/book-fixture.ts'
+import { memoryStore } from '../../src/store/memory-store.ts'
+import { user, userTables } from '../support/book-fixture.ts'
 import { serve } from './http/http-fixture.ts'
 import { served } from './redis/redis-fixture.ts'
 
@@ -38,11 +39,11 @@ describe('a configuration that was read again', () => {
       readServerConfig(after),
     )
     expect(takenOver).toEqual([
-      ...['flush.delayMs', 'flush.maxKeys', 'http.limits.bodyBytes', 'http.readyLagMs'],
-      ...['redis.idleTimeoutMs', 'redis.maxClients', 'stallMs'],
+      ...['caches.carts', 'flush.delayMs', 'flush.maxKeys', 'http.limits.bodyBytes'],
+      ...['http.readyLagMs', 'redis.idleTimeoutMs', 'redis.maxClients', 'stallMs'],
     ])
     expect(needRestart).toEqual([
-      ...['caches.carts', 'caches.users', 'directory', 'http.port', 'http.token'],
+      ...['caches.users', 'directory', 'http.port', 'http.token'],
       ...['journal.maxBytes', 'redis.port', 'store'],
     ])
   })
@@ -103,6 +104,33 @@ describe('the Redis port', () => {
     const after = await client()
     expect(await after.failure('AUTH', 'old')).toMatch(/^WRONGPASS/)
     expect(await after.call('AUTH', 'new')).toBe('OK')
+  })
+})
+
+describe('a cache that is mapped while the server runs', () => {
+  test('has the keys of its name from then on, those of commands that wait among them', async () => {
+    const store = memoryStore({ tables: userTables })
+    const { book, redis, client } = await served({ book: { store } })
+    const [writer, watcher, other] = [await client(), await client(), await client()]
+    await writer.call('HSET', 'users:1', 'name', 'a document')
+    await watcher.call('WATCH', 'users:1')
+    await book.flush()
+    await book.cache('redis').invalidate('users:1')
+    const gate = Promise.withResolvers<void>()
+    store.inject({ at: 'load', kind: 'none', until: gate.promise })
+    writer.send('HSET', 'users:1', 'name', 'Ada')
+    await expect.poll(() => other.call('CLIENT', 'LIST')).toMatch(/cmd=hset/)
+    await book.cache('users', { table: 'users', key: 'id' }).ready()
+    await redis.map({ cache: 'users', rowExpiry: undefined })
+    gate.resolve()
+    expect(await writer.reply()).toBe(1)
+    await book.flush()
+    expect(store.database.rows('users').get('1')).toMatchObject({ name: 'Ada' })
+    expect(await other.call('HGET', 'users:1', 'name')).toBe('Ada')
+    await watcher.call('MULTI')
+    await watcher.call('HSET', 'users:1', 'name', 'Bob')
+    expect(await watcher.call('EXEC')).toBeNull()
+    expect(redis.caches).toContain('users')
   })
 })
 

@@ -62,11 +62,25 @@ describe('daybook serve', () => {
       onTestFinished(() => late.destroy())
       expect(await late.untilEnd()).toMatch(/max number of clients/)
 
+      const more = { ...caches, carts: { table: 'carts', key: 'id' } }
+      write({ caches: more, flush: { delayMs: 40_000 } })
+      served.child.kill('SIGHUP')
+      await served.says(/was not taken over: .*carts/)
+      const shop = new DatabaseSync(join(directory, 'shop.db'))
+      shop.exec('CREATE TABLE carts (id INTEGER PRIMARY KEY, items TEXT)')
+      shop.close()
+      served.child.kill('SIGHUP')
+      await served.says(/now in force: caches\.carts, flush\.delayMs, redis\.maxClients\./)
+      expect(await redis.call('HSET', 'carts:7', 'items', 'tea')).toBe(1)
+      const carts = await fetch(`${url}/api/caches/carts/keys/7`, { headers })
+      expect(await carts.text()).toContain('tea')
+
       served.child.kill('SIGTERM')
       await served.says(/Everything is in the database/)
       expect(await served.ends()).toBe(0)
       const after = new DatabaseSync(join(directory, 'shop.db'), { readOnly: true })
       expect(after.prepare('SELECT name FROM users').all()).toMatchObject([{ name: 'Ada' }])
+      expect(after.prepare('SELECT * FROM carts').all()).toMatchObject([{ id: 7, items: 'tea' }])
       after.close()
     },
   )

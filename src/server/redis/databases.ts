@@ -59,8 +59,8 @@ export class Databases {
   /** Caches of the plain databases. */
   #names: readonly string[] = Array.from({ length: databaseCount }, (_, index) => cacheOf(index))
   #placement: Place | undefined
-  /** How often databases have changed places: keys that were looked up before may be elsewhere now. */
-  swaps = 0
+  /** How often keys have come to be elsewhere: what was looked up before must be looked up again. */
+  moves = 0
   /** What must not overlap is over. */
   #exclusive: Promise<unknown> = Promise.resolve()
 
@@ -73,22 +73,28 @@ export class Databases {
 
   /** Finds and checks all tables. Throws STORE_MISCONFIGURED with what is wrong. */
   async open(): Promise<void> {
-    const ends = this.#options.mappings.some(({ rowExpiry }) => rowExpiry === 'delete')
-      ? await this.#documents('redis:deadlines')
-      : undefined
-    const around = { turn: this.#turn, events: this.#events, database: 0 }
-    for (const { cache: name, rowExpiry } of this.#options.mappings) {
-      const cache = await this.#book.cache<unknown>(name).ready()
-      const keyspace = this.#turn.keyspace(name)
-      if (keyspace === undefined) throw new Error(`Cache ${name} was declared.`)
-      const prefix = `${name}:`
-      const space = keyspace.schema.document
-        ? new DocumentSpace(keyspace, around, prefix)
-        : new TableSpace(keyspace, around, prefix, rowExpiry, ends?.keyspace)
-      this.#mapped.set(name, { space, cache })
-    }
+    for (const mapping of this.#options.mappings) await this.map(mapping)
     await this.#readPlacement()
     await this.ready(0)
+  }
+
+  /**
+   * Keys of database 0 that begin with the cache's name are its rows from now on. What such keys were before stays where it
+   * is. Throws STORE_MISCONFIGURED with what is wrong with the table.
+   */
+  async map({ cache: name, rowExpiry }: Mapping): Promise<void> {
+    const ends = rowExpiry === 'delete' ? await this.#documents('redis:deadlines') : undefined
+    const cache = await this.#book.cache<unknown>(name).ready()
+    const keyspace = this.#turn.keyspace(name)
+    if (keyspace === undefined) throw new Error(`Cache ${name} was declared.`)
+    if (this.#mapped.has(name)) return
+    const around = { turn: this.#turn, events: this.#events, database: 0 }
+    const prefix = `${name}:`
+    const space = keyspace.schema.document
+      ? new DocumentSpace(keyspace, around, prefix)
+      : new TableSpace(keyspace, around, prefix, rowExpiry, ends?.keyspace)
+    this.#mapped.set(name, { space, cache })
+    this.moves++
   }
 
   /** Where two databases have changed places in an earlier run, they still have. */
@@ -150,7 +156,7 @@ export class Databases {
         const part = this.#plain[index]
         if (part !== undefined) part.space.database = index
       }
-      this.swaps++
+      this.moves++
     })
   }
 

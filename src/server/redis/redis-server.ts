@@ -35,6 +35,8 @@ export interface Redis {
    * INVALID_OPTION.
    */
   prepare(options: RedisOptions): Promise<() => void>
+  /** See `Databases.map`. */
+  map(mapping: Mapping): Promise<void>
   /** Takes no more connections, and ends those that there are; what they were told is true whatever comes. */
   close(): Promise<void>
 }
@@ -102,6 +104,7 @@ export async function startRedis(
         listener.admit(changed.maxClients)
       }
     },
+    map: (mapping) => databases.map(mapping),
     close() {
       if (closing === undefined) {
         timer.cancel()
