@@ -51,7 +51,7 @@ for unit in "${units[@]}"; do
     if redis-cli -p "$port" ping >/dev/null 2>&1; then break; fi
     sleep 0.1
   done
-  (cd "$source_directory" && timeout 300 ./runtest --host 127.0.0.1 --port "$port" --baseport 20500 --portcount 100 \
+  (cd "$source_directory" && timeout 300 ./runtest --host 127.0.0.1 --port "$port" --baseport "$((port + 20))" --portcount 100 \
     --clients 1 --single "$unit" --tags "$tags" --ignore-encoding --ignore-digest --durable --skipfile "$skip_list") \
     >"$log" 2>&1
   status=$?
