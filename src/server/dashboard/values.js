@@ -6,6 +6,11 @@ import { shown } from './format.js'
 /** @typedef {import('./api.js').Mutation} Mutation */
 /** @typedef {import('./api.js').Fields} Fields */
 
+/** Characters of a line that cannot show more, whatever the width. */
+const maxLineLength = 500
+/** Characters from which on a value is shown in a box of its own. */
+const longText = 1_000
+
 /** The four names that users know. @param {Mutation} mutation */
 export function mutationName({ kind, amounts }) {
   if (kind !== 'patch') return kind
@@ -30,7 +35,8 @@ export function summaryOf({ kind, fields = {}, amounts = {} }) {
 
 /** What is written, in one line. @param {Mutation} mutation */
 export function writeLine(mutation) {
-  const text = summaryOf(mutation)
+  const whole = summaryOf(mutation)
+  const text = whole.length > maxLineLength ? `${whole.slice(0, maxLineLength)}…` : whole
   return h(
     'div',
     { class: 'line-of-write' },
@@ -108,7 +114,13 @@ export function differenceTable(mutation, current) {
   )
 }
 
-/** @param {string} label @param {string} text */
+/** Long text scrolls by itself: what comes after it stays within reach. @param {string} label @param {string} text */
 export function cell(label, text) {
-  return h('td', { 'data-label': label, class: 'mono wrap' }, text)
+  return h(
+    'td',
+    { 'data-label': label, class: 'mono wrap' },
+    text.length > longText
+      ? h('div', { class: 'long-text', role: 'group', 'aria-label': label, tabindex: 0 }, text)
+      : text,
+  )
 }
