@@ -110,6 +110,7 @@ export const statusRoutes: readonly Route[] = [
     result: {
       description: 'It is ready. Where it is not, the status is 503 and `reasons` has codes.',
       schema: object({ ready: flag, reasons: list(text) }),
+      otherStatus: 503,
     },
     handle: ({ server: { book, options } }) => {
       const reasons = unreadyReasons(book.stats(), options.readyLagMs)
