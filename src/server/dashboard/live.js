@@ -21,8 +21,8 @@ export class Live extends EventTarget {
   coarse = []
   /** @type {Happening[]} */
   happenings = []
-  /** The stream is open. */
-  connected = false
+  /** The stream is open; undefined before that is known. @type {boolean | undefined} */
+  connected
   /** @type {EventSource | undefined} */
   #source
 

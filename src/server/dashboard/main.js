@@ -196,10 +196,10 @@ function sentence(text) {
 
 live.addEventListener('figures', showFigures)
 live.addEventListener('connection', () => {
-  connection.hidden = live.connected
+  connection.hidden = live.connected === true
   if (!live.connected) {
-    // What it did last is not what it does now.
-    say(state, 'No answer')
+    // What it did last is not what it does now. The server is away, or as many follow it as may.
+    say(state, 'Not live')
     state.className = 'state'
   }
   frame.classList.toggle('is-stale', !live.connected)

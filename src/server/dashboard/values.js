@@ -27,8 +27,8 @@ export function kindChip(mutation) {
 export function summaryOf({ kind, fields = {}, amounts = {} }) {
   if (kind === 'delete') return 'the row'
   const parts = [
-    ...Object.entries(fields).map(([name, value]) => `${name}=${shown(value)}`),
-    ...Object.entries(amounts).map(([name, value]) => `${name}${signed(value)}`),
+    ...Object.entries(fields).map(([name, value]) => `${plainName(name)}=${shown(value)}`),
+    ...Object.entries(amounts).map(([name, value]) => `${plainName(name)}${signed(value)}`),
   ]
   return parts.join('  ')
 }
@@ -51,10 +51,19 @@ function signed(amount) {
   return text.startsWith('-') ? text : `+${text}`
 }
 
+/** The name as it is: under the tags of values one that begins with `$` has one more. @param {string} name */
+function plainName(name) {
+  return name.startsWith('$$') ? name.slice(1) : name
+}
+
 /** Columns that a mutation writes, with text for each. @param {Mutation} mutation @returns {Map<string, string>} */
 export function writtenColumns({ kind, fields = {}, amounts = {} }) {
-  const columns = new Map(Object.entries(fields).map(([name, value]) => [name, shown(value)]))
-  for (const [name, amount] of Object.entries(amounts)) columns.set(name, signed(amount))
+  const columns = new Map(
+    Object.entries(fields).map(([name, value]) => [plainName(name), shown(value)]),
+  )
+  for (const [name, amount] of Object.entries(amounts)) {
+    columns.set(plainName(name), signed(amount))
+  }
   if (kind === 'delete') columns.set('(row)', 'deleted')
   return columns
 }
@@ -63,7 +72,7 @@ export function writtenColumns({ kind, fields = {}, amounts = {} }) {
 export function valueColumns(value) {
   if (value === null || value === undefined) return new Map()
   if (typeof value !== 'object' || Array.isArray(value)) return new Map([['(value)', shown(value)]])
-  return new Map(Object.entries(value).map(([name, field]) => [name, shown(field)]))
+  return new Map(Object.entries(value).map(([name, field]) => [plainName(name), shown(field)]))
 }
 
 /**

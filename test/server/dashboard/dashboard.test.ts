@@ -614,12 +614,28 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     expect(await barriers()).toEqual([])
   })
 
+  test('says that it is not live where as many follow the figures as may', async () => {
+    await http.close()
+    http = await startHttp(
+      book,
+      { port: 0, token, limits: { liveClients: 0 } },
+      { clock: systemClock, random: systemRandom, logger: silentLogger, caches: ['users'] },
+    )
+    await open('overview')
+    await page.getByText('Not live').waitFor()
+    await page.getByText('Reconnecting…').waitFor()
+    // A budget of which nothing is known does not look used up.
+    const width = "getComputedStyle(document.querySelector('.meter-fill')).width"
+    expect(await page.evaluate(width)).toBe('0px')
+    expect(complaints.filter((text) => !text.includes('503'))).toEqual([])
+  })
+
   test('goes on by itself when the server is back, and says so meanwhile', async () => {
     await open('overview')
     const port = Number(new URL(http.url).port)
     await http.close()
     await page.getByText('Reconnecting…').waitFor()
-    await page.getByText('No answer').waitFor()
+    await page.getByText('Not live').waitFor()
     expect(await page.getByText('Flushing', { exact: true }).count()).toBe(0)
     await page.getByRole('link', { name: 'Dead letters' }).click()
     await page.getByRole('link', { name: 'Pending' }).click()
