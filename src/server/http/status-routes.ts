@@ -66,6 +66,7 @@ const stats = object(
       entries: whole,
       bytes: whole,
       loads: whole,
+      failedLoads: whole,
       negativeHits: whole,
     }),
   },
