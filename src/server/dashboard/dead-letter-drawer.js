@@ -4,7 +4,7 @@ import { get, post } from './api.js'
 import { tell } from './dead-letters-page.js'
 import { ask, busy, note } from './dialogs.js'
 import { append, fill, h, uniqueId } from './dom.js'
-import { ago, counted, moment } from './format.js'
+import { ago, count, counted, moment } from './format.js'
 import { icon } from './icons.js'
 import { differenceTable, kindChip, mutationName } from './values.js'
 
@@ -121,8 +121,8 @@ async function showDifference({ id, mutation }, place) {
 function timeline({ writtenAtMs, deadAtMs, attempts, retryOf, lane, position, group }) {
   const items = [
     ...(writtenAtMs === undefined ? [] : [['Written', moment(writtenAtMs)]]),
-    ['Position', `${position} of lane ${lane}`],
-    ['Refused', attempts === 1 ? 'once' : `${attempts} times`],
+    ['Position', `${count(position)} of lane ${lane}`],
+    ['Refused', attempts === 1 ? 'once' : `${count(attempts)} times`],
     ['Dead letter since', `${moment(deadAtMs)} (${ago(deadAtMs, Date.now())})`],
     ...(retryOf === undefined ? [] : [['Retry of', retryOf]]),
     ...(group === undefined ? [] : [['Atomic batch of', group]]),
