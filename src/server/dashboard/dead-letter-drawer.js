@@ -39,7 +39,9 @@ export function letterDrawer(letter, onChange) {
   }
   close.addEventListener('click', () => dialog.close())
   dialog.addEventListener('click', (event) => {
-    if (event.target === dialog) dialog.close()
+    // A link may lead to where the page is already, of which nobody would hear.
+    const target = /** @type {Element} */ (event.target)
+    if (target === dialog || target.closest('a') !== null) dialog.close()
   })
   dialog.addEventListener('close', () => dialog.remove())
   document.body.append(dialog)

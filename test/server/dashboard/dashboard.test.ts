@@ -327,6 +327,14 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     await page.goBack()
     await page.getByRole('heading', { name: 'Keys', exact: true }).waitFor()
     expect(await page.getByRole('dialog').count()).toBe(0)
+    // Where its link leads to the page that is shown, too.
+    await users.merge('a', { visits: 2 })
+    await book.flush()
+    await page.goto(`${http.url}/#/dead-letters?cache=users`)
+    await page.getByText('2 dead letters fit the filter').waitFor()
+    await page.getByRole('button', { name: 'a', exact: true }).last().click()
+    await page.getByRole('dialog').getByRole('link', { name: 'See those of the cache' }).click()
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
     expect(complaints).toEqual([])
   })
 
