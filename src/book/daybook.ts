@@ -252,6 +252,7 @@ export class Daybook {
         entries: sum(keyspaces, (keyspace) => keyspace.tier.entries),
         bytes: sum(keyspaces, (keyspace) => keyspace.tier.bytes),
         loads: sum(keyspaces, (keyspace) => keyspace.loader.loads),
+        failedLoads: sum(keyspaces, (keyspace) => keyspace.loader.failedLoads),
         negativeHits: sum(keyspaces, (keyspace) => keyspace.negativeHits),
       },
     }

@@ -58,6 +58,8 @@ interface Load {
 
 export class Loader {
   loads = 0
+  /** Of `loads`, those that failed. */
+  failedLoads = 0
   readonly #cache: string
   readonly #schema: TableSchema
   readonly #parts: LoaderParts
@@ -257,6 +259,7 @@ export class Loader {
       }
       return stale
     } catch (error) {
+      this.failedLoads++
       const failure = storeError(store, error)
       diagnostics.load.publish(() => ({
         cache: this.#cache,

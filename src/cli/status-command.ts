@@ -99,8 +99,12 @@ function runningLines(terminal: Terminal, status: BookStats): string[] {
   const { pending, coalescing, batches, journal, cache } = status
   const good = status.state === 'open'
   const drain = status.drainEstimateMs
+  // At the pace of late, which says nothing while nothing moves.
+  const isMoving = good && status.breaker.state === 'closed'
   const estimate =
-    pending.mutations === 0 || drain === undefined ? '' : `, drained in about ${duration(drain)}`
+    pending.mutations === 0 || drain === undefined || !isMoving
+      ? ''
+      : `, drained in about ${duration(drain)}`
   const lines = pairs(terminal, [
     ['state', terminal.style(good ? 'green' : 'yellow', status.state)],
     [

@@ -14,6 +14,7 @@ export interface Output {
   write(text: string): unknown
   readonly isTTY?: boolean | undefined
   readonly columns?: number | undefined
+  readonly rows?: number | undefined
 }
 
 export interface TerminalOptions {
@@ -98,8 +99,8 @@ class LiveProgress implements Progress {
     const now = this.#now()
     if (now - this.#drawnAt < redrawMs) return
     this.#drawnAt = now
-    const columns = this.#output.columns ?? 80
-    const picture = live().map((line) => clip(line, columns - 1))
+    const { columns = 80, rows = Infinity } = this.#output
+    const picture = fitting(live(), rows - 1).map((line) => clip(line, columns - 1))
     this.#output.write(`${this.#erased()}${picture.join('\n')}\n`)
     this.#picture = picture
   }
@@ -197,6 +198,12 @@ function widthOf(text: string): number {
 }
 
 /** Cuts a line to the terminal's width: a wrapped line would break the redraw. Styles are dropped where it is cut. */
+/** A picture that is higher than the screen would scroll, and could not be redrawn: lines above its last are left out. */
+function fitting(picture: readonly string[], rows: number): readonly string[] {
+  if (picture.length <= rows) return picture
+  return [...picture.slice(0, Math.max(0, rows - 1)), ...picture.slice(-1)]
+}
+
 function clip(line: string, columns: number): string {
   if (widthOf(line) <= columns) return line
   return `${[...stripVTControlCharacters(line)].slice(0, Math.max(0, columns - 1)).join('')}…`

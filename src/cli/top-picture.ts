@@ -83,7 +83,7 @@ function figures(terminal: Styles, moment: TopMoment): string[] {
     ],
     [
       'flush',
-      `p50 ${duration(batches.tookMs.p50)}, p99 ${duration(batches.tookMs.p99)}; ${count(batches.count)} batches, ${count(stats.retries)} retries`,
+      `p50 ${duration(batches.tookMs.p50)}, p99 ${duration(batches.tookMs.p99)}; ${count(batches.count)} ${batches.count === 1 ? 'batch' : 'batches'}, ${count(stats.retries)} ${stats.retries === 1 ? 'retry' : 'retries'}`,
     ],
     ['sync', `p50 ${duration(journal.syncMs.p50)}, p99 ${duration(journal.syncMs.p99)}`],
     ['journal', meter(terminal, journal.bytes, limits.journalBytes)],

@@ -236,4 +236,11 @@ export const instruments: readonly Instrument[] = [
     description: 'Queries to the store for reads.',
     read: ({ cache }) => [[cache.loads]],
   },
+  {
+    name: 'daybook.cache.load.failures',
+    kind: 'counter',
+    unit: '{query}',
+    description: 'Queries to the store for reads that failed.',
+    read: ({ cache }) => [[cache.failedLoads]],
+  },
 ]

@@ -88,6 +88,8 @@ export interface BookStats {
     readonly bytes: number
     /** Queries to the store. */
     readonly loads: number
+    /** Of `loads`, those that failed. The breaker does not count them. */
+    readonly failedLoads: number
     /** Of `hits`, those that said that there is no value. */
     readonly negativeHits: number
   }

@@ -53,6 +53,9 @@ describe('an outage of the store', () => {
     const before = book.stats().pending.mutations
     expect(await codeOf(users.increment('cold', { visits: 1 }))).toBe('STORE_UNAVAILABLE')
     expect(book.stats().pending.mutations).toBe(before)
+    // The breaker is for flushes: this is all that tells of reads that fail.
+    expect(book.stats().breaker.state).toBe('closed')
+    expect(book.stats().cache).toMatchObject({ loads: 2, failedLoads: 2 })
     await users.increment('cold', { visits: 1 }, { returning: false })
     await book.flush()
     expect((await users.get('cold'))?.visits).toBe(1)

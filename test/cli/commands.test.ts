@@ -178,6 +178,15 @@ describe('status', () => {
     expect(out).toContain(words)
   })
 
+  it.each<[string, Partial<BookStats>]>([
+    ['flushing is paused', { state: 'paused' }],
+    ['the store is away', { breaker: outage }],
+  ])('promises no end of what is pending while %s', async (_, change) => {
+    await running({ ...figures, ...change })
+    const { out } = await run(['status', directory])
+    expect(out).toMatch(/lag +212 ms\n/)
+  })
+
   it('says so where nothing is pending', async () => {
     const status: Status = {
       ...figures,

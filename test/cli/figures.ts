@@ -39,5 +39,14 @@ export const figures: BookStats = {
   pressure: { state: 'none', waitingWrites: 0 },
   deadLetters: { count: 0, bytes: 0 },
   limits: { memoryBytes: 16 << 20, journalBytes: 4 * 2 ** 30, deadLetterBytes: 256 << 20 },
-  cache: { hits: 99, misses: 1, ratio: 0.99, entries: 96, bytes: 1000, loads: 1, negativeHits: 0 },
+  cache: {
+    hits: 99,
+    misses: 1,
+    ratio: 0.99,
+    entries: 96,
+    bytes: 1000,
+    loads: 1,
+    failedLoads: 0,
+    negativeHits: 0,
+  },
 }

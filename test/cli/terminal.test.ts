@@ -7,6 +7,7 @@ class Recorder {
   text = ''
   readonly isTTY: boolean
   readonly columns: number
+  rows: number | undefined
   constructor(isTTY: boolean, columns = 80) {
     this.isTTY = isTTY
     this.columns = columns
@@ -72,6 +73,22 @@ describe('the progress display', () => {
       () => '',
     )
     expect(stripVTControlCharacters(output.text).trimEnd()).toHaveLength(79)
+  })
+
+  it('never draws more lines than the terminal has, and keeps the first ones and the last', () => {
+    const { terminal, output, clock } = terminalOn(true)
+    output.rows = 4
+    const progress = terminal.progress()
+    progress.show(
+      () => ['lag', 'pending', 'flow', 'flush', 'keys'],
+      () => '',
+    )
+    clock.ms += 100
+    progress.show(
+      () => ['lag', 'pending', 'keys'],
+      () => '',
+    )
+    expect(output.text).toBe('lag\npending\nkeys\n\u001b[3A\u001b[0Jlag\npending\nkeys\n')
   })
 
   it.each<[string, boolean, Record<string, string>]>([

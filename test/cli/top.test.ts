@@ -65,7 +65,7 @@ describe('the picture', () => {
     const text = lines.join('\n')
     expect(text).toContain('1,240 mutations, 17.6 KiB, drained in 300 ms')
     expect(text).toContain('977 writes/s in, 309 rows/s out (12.9 : 1, now 3.2 : 1)')
-    expect(text).toContain('p50 3.2 ms, p99 41 ms; 12 batches, 1 retries')
+    expect(text).toContain('p50 3.2 ms, p99 41 ms; 12 batches, 1 retry')
     expect(text).toMatch(/journal {7}━─+ 128 MiB of 4\.0 GiB/)
     expect(text).toMatch(/store {9}answers/)
     expect(lines.at(-1)).toBe('q quit  p pause  r resume  f flush')

@@ -50,6 +50,7 @@ function statsWith(changes: Partial<BookStats>): BookStats {
       entries: 55,
       bytes: 5500,
       loads: 3,
+      failedLoads: 2,
       negativeHits: 1,
     },
     ...changes,
@@ -125,6 +126,7 @@ test('every figure reaches OpenTelemetry with base units and without keys', asyn
   expect(single('daybook.cache.entries')).toEqual([55])
   expect(single('daybook.cache.size')).toEqual([5500])
   expect(single('daybook.cache.loads')).toEqual([3])
+  expect(single('daybook.cache.load.failures')).toEqual([2])
   for (const name of metrics.keys()) expect(name).toMatch(/^daybook(\.[a-z_]+)+$/)
 })
 

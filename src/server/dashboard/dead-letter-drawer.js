@@ -4,7 +4,7 @@ import { get, post } from './api.js'
 import { tell } from './dead-letters-page.js'
 import { ask, busy, note } from './dialogs.js'
 import { append, fill, h, uniqueId } from './dom.js'
-import { ago, counted, moment } from './format.js'
+import { ago, count, counted, moment } from './format.js'
 import { icon } from './icons.js'
 import { differenceTable, kindChip, mutationName } from './values.js'
 
@@ -39,7 +39,9 @@ export function letterDrawer(letter, onChange) {
   }
   close.addEventListener('click', () => dialog.close())
   dialog.addEventListener('click', (event) => {
-    if (event.target === dialog) dialog.close()
+    // A link may lead to where the page is already, of which nobody would hear.
+    const target = /** @type {Element} */ (event.target)
+    if (target === dialog || target.closest('a') !== null) dialog.close()
   })
   dialog.addEventListener('close', () => dialog.remove())
   document.body.append(dialog)
@@ -121,8 +123,8 @@ async function showDifference({ id, mutation }, place) {
 function timeline({ writtenAtMs, deadAtMs, attempts, retryOf, lane, position, group }) {
   const items = [
     ...(writtenAtMs === undefined ? [] : [['Written', moment(writtenAtMs)]]),
-    ['Position', `${position} of lane ${lane}`],
-    ['Refused', attempts === 1 ? 'once' : `${attempts} times`],
+    ['Position', `${count(position)} of lane ${lane}`],
+    ['Refused', attempts === 1 ? 'once' : `${count(attempts)} times`],
     ['Dead letter since', `${moment(deadAtMs)} (${ago(deadAtMs, Date.now())})`],
     ...(retryOf === undefined ? [] : [['Retry of', retryOf]]),
     ...(group === undefined ? [] : [['Atomic batch of', group]]),

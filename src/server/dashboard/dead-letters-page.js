@@ -13,6 +13,8 @@ import { writeLine } from './values.js'
 /** @typedef {import('./api.js').RetryOutcome} RetryOutcome */
 
 const pageSize = 50
+/** What the server gives at most. */
+const maxPageSize = 1_000
 const canary = 5
 const retryTimeoutMs = 60_000
 const filterNames = /** @type {const} */ (['cache', 'key', 'code', 'message', 'text', 'reason'])
@@ -35,6 +37,8 @@ export function deadLettersPage({ live, caches, query }) {
   /** @type {string | undefined} */
   let next
   let countSeen = -1
+  /** Counts what was asked for: a slow answer does not take the place of a later one. */
+  let loads = 0
 
   const ids = { text: uniqueId('text'), cache: uniqueId('cache'), reason: uniqueId('reason') }
   const text = h('input', {
@@ -58,10 +62,10 @@ export function deadLettersPage({ live, caches, query }) {
   const more = h('button', { class: 'button', hidden: true }, 'Load more')
   const chosen = h('span', { class: 'grow' })
   const all = h('input', { type: 'checkbox', 'aria-label': 'Select all that are shown' })
-  const retrySelected = h('button', { class: 'button primary' }, 'Retry selected')
-  const retryFirst = h('button', { class: 'button' }, 'Retry the first…')
-  const retryAll = h('button', { class: 'button' }, 'Retry all')
-  const discard = h('button', { class: 'button danger' }, 'Discard…')
+  const retrySelected = h('button', { class: 'button primary', disabled: true }, 'Retry selected')
+  const retryFirst = h('button', { class: 'button', disabled: true }, 'Retry the first…')
+  const retryAll = h('button', { class: 'button', disabled: true }, 'Retry all')
+  const discard = h('button', { class: 'button danger', disabled: true }, 'Discard…')
   const exported = h(
     'a',
     { class: 'button', download: 'dead-letters.ndjson' },
@@ -131,6 +135,9 @@ export function deadLettersPage({ live, caches, query }) {
     const merged = { ...filter, ...changes }
     filter = Object.fromEntries(Object.entries(merged).filter(([, value]) => value !== ''))
     selected.clear()
+    letters = new Map()
+    // The address is kept, so that it can be shared, and a reload shows the same.
+    history.replaceState(null, '', withQuery('#/dead-letters', filter))
     showFilter()
     void load(false).catch(complain)
   }
@@ -139,13 +146,16 @@ export function deadLettersPage({ live, caches, query }) {
     await Promise.all([load(false), loadGroups()])
   }
 
-  /** @param {boolean} onward */
+  /** @param {boolean} onward The page after those that are shown; else those anew, as many as there were. */
   async function load(onward) {
+    loads += 1
+    const mine = loads
     const answer = await get('/api/dead-letters', {
       ...filter,
       after: onward ? next : undefined,
-      limit: pageSize,
+      limit: onward ? pageSize : Math.min(Math.max(pageSize, letters.size), maxPageSize),
     })
+    if (mine !== loads) return
     if (!onward) letters = new Map()
     for (const letter of /** @type {DeadLetter[]} */ (answer.letters))
       letters.set(letter.id, letter)
@@ -191,7 +201,7 @@ export function deadLettersPage({ live, caches, query }) {
         { class: 'group-text' },
         h(
           'span',
-          { class: 'group-message wrap' },
+          { class: 'group-message wrap', title: isParked ? undefined : group.message },
           isParked ? 'Parked behind a refused write of the same key' : group.message,
         ),
         h(
@@ -259,12 +269,15 @@ export function deadLettersPage({ live, caches, query }) {
   }
 
   function showSelection() {
+    const isFiltered = Object.keys(filter).length > 0
     say(
       chosen,
       selected.size === 0
         ? matching === 0
-          ? 'No dead letter fits'
-          : `${counted(matching, 'dead letter')}${Object.keys(filter).length === 0 ? '' : ' fit the filter'}`
+          ? isFiltered
+            ? 'No dead letter fits'
+            : 'No dead letters'
+          : `${counted(matching, 'dead letter')}${isFiltered ? ` ${matching === 1 ? 'fits' : 'fit'} the filter` : ''}`
         : `${count(selected.size)} selected`,
     )
     retrySelected.disabled = selected.size === 0

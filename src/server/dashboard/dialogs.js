@@ -97,6 +97,10 @@ function show(text, kind) {
   )
   const one = h('div', { class: `note is-${kind}` }, icon(kind === 'good' ? 'good' : 'warning'))
   append(one, h('span', {}, text), close)
+  // What is said again takes the place of what was said.
+  for (const other of notes.querySelectorAll(`.is-${kind}`)) {
+    if (other.textContent === one.textContent) other.remove()
+  }
   close.addEventListener('click', () => one.remove())
   notes.append(one)
   while (notes.childElementCount > 4) notes.firstElementChild?.remove()

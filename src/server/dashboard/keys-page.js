@@ -133,7 +133,12 @@ export function keysPage({ caches, query }) {
       names.map((name) => h('option', { value: name }, name)),
     )
     const wanted = query.get('cache')
-    if (wanted !== null && names.includes(wanted)) cache.value = wanted
+    if (wanted !== null && !names.includes(wanted)) {
+      // The row of another cache must not be taken for the one that was asked for.
+      fill(result, h('p', { class: 'card error wrap' }, `There is no cache ${wanted} here.`))
+      return
+    }
+    if (wanted !== null) cache.value = wanted
     key.value = query.get('key') ?? ''
     list.beginWith(query.get('prefix') ?? '')
     const wantedKey = key.value
@@ -207,7 +212,13 @@ function shownKey(found, again) {
       ),
     ),
     names.length === 0
-      ? h('p', { class: 'card muted' }, 'No place has a value of this key.')
+      ? h(
+          'p',
+          { class: 'card muted' },
+          stored.error === undefined
+            ? 'No place has a value of this key.'
+            : 'Neither the cache nor the journal has a value of this key; the database may have one.',
+        )
       : h(
           'section',
           { class: 'card flush', 'aria-label': `Columns of ${key}` },

@@ -9,6 +9,7 @@ import { get } from './api.js'
 /** @typedef {import('./api.js').Happening} Happening */
 
 const maxSamples = 600
+const maxCoarse = 720
 const maxHappenings = 200
 
 export class Live extends EventTarget {
@@ -20,8 +21,8 @@ export class Live extends EventTarget {
   coarse = []
   /** @type {Happening[]} */
   happenings = []
-  /** The stream is open. */
-  connected = false
+  /** The stream is open; undefined before that is known. @type {boolean | undefined} */
+  connected
   /** @type {EventSource | undefined} */
   #source
 
@@ -80,7 +81,7 @@ export class Live extends EventTarget {
     keep(this.samples, figures.sample, maxSamples)
     const last = this.coarse.at(-1)
     if (last === undefined || figures.sample.atMs - last.atMs >= 30_000) {
-      this.coarse.push(figures.sample)
+      keep(this.coarse, figures.sample, maxCoarse)
     }
     this.dispatchEvent(new Event('figures'))
   }

@@ -4,7 +4,7 @@ import { get, remove, whenSignedOut } from './api.js'
 import { deadLettersPage } from './dead-letters-page.js'
 import { ask, busy, complain, notesElement } from './dialogs.js'
 import { fill, h, say } from './dom.js'
-import { brief, duration } from './format.js'
+import { brief, counted, duration } from './format.js'
 import { icon } from './icons.js'
 import { keysPage } from './keys-page.js'
 import { Live } from './live.js'
@@ -110,6 +110,7 @@ function route() {
   const entry = pages.find((one) => one.name === name) ?? pages[0]
   if (entry === undefined) return
   page?.close?.()
+  closeDialogs()
   page = entry.make({ live, query: new URLSearchParams(query), caches })
   document.title = `${entry.title} · Daybook`
   for (const link of navigation.querySelectorAll('a')) {
@@ -119,6 +120,11 @@ function route() {
   fill(content, page.element)
   content.scrollTop = 0
   window.scrollTo(0, 0)
+}
+
+/** A dialog belongs to the page that it was opened from: it must not stay before another one. */
+function closeDialogs() {
+  for (const dialog of document.querySelectorAll('dialog')) dialog.close()
 }
 
 const stateWords = new Map([
@@ -141,7 +147,7 @@ function showFigures() {
   state.className = `state ${stats.state === 'open' && word === undefined ? 'is-good' : 'is-bad'}`
   badge.hidden = stats.deadLetters.count === 0
   say(badge, brief(stats.deadLetters.count))
-  badge.setAttribute('aria-label', `${stats.deadLetters.count} dead letters`)
+  badge.setAttribute('aria-label', counted(stats.deadLetters.count, 'dead letter'))
   showAlerts(problems, stats)
 }
 
@@ -190,7 +196,12 @@ function sentence(text) {
 
 live.addEventListener('figures', showFigures)
 live.addEventListener('connection', () => {
-  connection.hidden = live.connected
+  connection.hidden = live.connected === true
+  if (!live.connected) {
+    // What it did last is not what it does now. The server is away, or as many follow it as may.
+    say(state, 'Not live')
+    state.className = 'state'
+  }
   frame.classList.toggle('is-stale', !live.connected)
 })
 addEventListener('hashchange', route)
@@ -227,6 +238,7 @@ function signIn() {
   live.stop()
   page?.close?.()
   page = undefined
+  closeDialogs()
   showSignIn(root, () => void begin())
 }
 

@@ -279,7 +279,7 @@ function auditRow({ atMs, action: what, details, by, address, outcome }) {
       { 'data-label': 'When', class: 'nowrap' },
       h('time', { title: moment(atMs) }, ago(atMs, Date.now())),
     ),
-    h('td', { 'data-label': 'Action', class: 'mono wrap' }, what.replace('/api/', '')),
+    h('td', { 'data-label': 'Action', class: 'mono words' }, what.replace('/api/', '')),
     h('td', { 'data-label': 'Details', class: 'mono small wrap' }, text.slice(0, 200)),
     h('td', { 'data-label': 'By', class: 'nowrap' }, `${by} · ${address}`),
     h(

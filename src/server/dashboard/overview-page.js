@@ -233,11 +233,11 @@ export function overviewPage({ live }) {
     )
     flush.say(
       duration(stats.batches.tookMs.p50),
-      `p99 ${duration(stats.batches.tookMs.p99)} · ${brief(stats.batches.count)} batches`,
+      `p99 ${duration(stats.batches.tookMs.p99)} · ${brief(stats.batches.count)} ${stats.batches.count === 1 ? 'batch' : 'batches'}`,
     )
     sync.say(
       duration(stats.journal.syncMs.p50),
-      `p99 ${duration(stats.journal.syncMs.p99)} · ${brief(stats.journal.commits)} commits`,
+      `p99 ${duration(stats.journal.syncMs.p99)} · ${brief(stats.journal.commits)} ${stats.journal.commits === 1 ? 'commit' : 'commits'}`,
     )
     const { hits: hit, misses } = stats.cache
     hits.say(

@@ -3,10 +3,12 @@
 import { post } from './api.js'
 import { fill, h, uniqueId } from './dom.js'
 
+/** Why the last token was refused. */
+const wrong = h('p', { class: 'error', role: 'alert' })
+
 /** @param {HTMLElement} root @param {() => void} onSignedIn */
 export function showSignIn(root, onSignedIn) {
   const inputId = uniqueId('token')
-  const wrong = h('p', { class: 'error', role: 'alert' })
   const input = h('input', {
     id: inputId,
     type: 'password',
@@ -37,7 +39,7 @@ export function showSignIn(root, onSignedIn) {
     h(
       'p',
       { class: 'muted small', id: `${inputId}-help` },
-      'It was printed when the server started.',
+      'It is configured as http.token, or was shown when the server started.',
     ),
     wrong,
     h('button', { class: 'button primary wide' }, 'Sign in'),
@@ -57,7 +59,8 @@ export async function signInByLink() {
   history.replaceState(null, '', location.pathname)
   try {
     await post('/api/session', { token: decodeURIComponent(token) })
-  } catch {
-    // The page to sign in comes next, and says what is wrong.
+  } catch (error) {
+    // The page to sign in comes next, and says so.
+    wrong.textContent = error instanceof Error ? error.message : String(error)
   }
 }

@@ -6,6 +6,11 @@ import { shown } from './format.js'
 /** @typedef {import('./api.js').Mutation} Mutation */
 /** @typedef {import('./api.js').Fields} Fields */
 
+/** Characters of a line that cannot show more, whatever the width. */
+const maxLineLength = 500
+/** Characters from which on a value is shown in a box of its own. */
+const longText = 1_000
+
 /** The four names that users know. @param {Mutation} mutation */
 export function mutationName({ kind, amounts }) {
   if (kind !== 'patch') return kind
@@ -22,15 +27,16 @@ export function kindChip(mutation) {
 export function summaryOf({ kind, fields = {}, amounts = {} }) {
   if (kind === 'delete') return 'the row'
   const parts = [
-    ...Object.entries(fields).map(([name, value]) => `${name}=${shown(value)}`),
-    ...Object.entries(amounts).map(([name, value]) => `${name}${signed(value)}`),
+    ...Object.entries(fields).map(([name, value]) => `${plainName(name)}=${shown(value)}`),
+    ...Object.entries(amounts).map(([name, value]) => `${plainName(name)}${signed(value)}`),
   ]
   return parts.join('  ')
 }
 
 /** What is written, in one line. @param {Mutation} mutation */
 export function writeLine(mutation) {
-  const text = summaryOf(mutation)
+  const whole = summaryOf(mutation)
+  const text = whole.length > maxLineLength ? `${whole.slice(0, maxLineLength)}…` : whole
   return h(
     'div',
     { class: 'line-of-write' },
@@ -45,10 +51,19 @@ function signed(amount) {
   return text.startsWith('-') ? text : `+${text}`
 }
 
+/** The name as it is: under the tags of values one that begins with `$` has one more. @param {string} name */
+function plainName(name) {
+  return name.startsWith('$$') ? name.slice(1) : name
+}
+
 /** Columns that a mutation writes, with text for each. @param {Mutation} mutation @returns {Map<string, string>} */
 export function writtenColumns({ kind, fields = {}, amounts = {} }) {
-  const columns = new Map(Object.entries(fields).map(([name, value]) => [name, shown(value)]))
-  for (const [name, amount] of Object.entries(amounts)) columns.set(name, signed(amount))
+  const columns = new Map(
+    Object.entries(fields).map(([name, value]) => [plainName(name), shown(value)]),
+  )
+  for (const [name, amount] of Object.entries(amounts)) {
+    columns.set(plainName(name), signed(amount))
+  }
   if (kind === 'delete') columns.set('(row)', 'deleted')
   return columns
 }
@@ -57,7 +72,7 @@ export function writtenColumns({ kind, fields = {}, amounts = {} }) {
 export function valueColumns(value) {
   if (value === null || value === undefined) return new Map()
   if (typeof value !== 'object' || Array.isArray(value)) return new Map([['(value)', shown(value)]])
-  return new Map(Object.entries(value).map(([name, field]) => [name, shown(field)]))
+  return new Map(Object.entries(value).map(([name, field]) => [plainName(name), shown(field)]))
 }
 
 /**
@@ -108,7 +123,13 @@ export function differenceTable(mutation, current) {
   )
 }
 
-/** @param {string} label @param {string} text */
+/** Long text scrolls by itself: what comes after it stays within reach. @param {string} label @param {string} text */
 export function cell(label, text) {
-  return h('td', { 'data-label': label, class: 'mono wrap' }, text)
+  return h(
+    'td',
+    { 'data-label': label, class: 'mono wrap' },
+    text.length > longText
+      ? h('div', { class: 'long-text', role: 'group', 'aria-label': label, tabindex: 0 }, text)
+      : text,
+  )
 }

@@ -31,6 +31,8 @@ const errorSchema: JsonSchema = {
   },
 }
 
+const none: JsonSchema = { type: 'object', additionalProperties: false }
+
 export function openApi(routes: readonly Route[], version: string): object {
   const paths = new Map<string, Record<string, object>>()
   for (const route of routes) {
@@ -53,7 +55,7 @@ export function openApi(routes: readonly Route[], version: string): object {
 
 function operationOf(route: Route): object {
   const { tag, summary, parameters = [], body, result, open, method } = route
-  const { description, type = 'application/json', schema } = result
+  const { description, type = 'application/json', schema, otherStatus } = result
   const isEmpty = schema === undefined && result.type === undefined
   const content = isEmpty ? {} : { content: { [type]: schema === undefined ? {} : { schema } } }
   const takesBody = method === 'POST' || method === 'PATCH'
@@ -63,16 +65,18 @@ function operationOf(route: Route): object {
     operationId: operationId(route),
     ...(open === true ? { security: [] } : {}),
     ...(parameters.length === 0 ? {} : { parameters: parameters.map(parameterOf) }),
-    ...(takesBody && body !== undefined
+    // Required: without its content type a request is refused, and clients that are made from this send one with a body only.
+    ...(takesBody
       ? {
           requestBody: {
-            required: 'required' in body,
-            content: { 'application/json': { schema: body } },
+            required: true,
+            content: { 'application/json': { schema: body ?? none } },
           },
         }
       : {}),
     responses: {
       [isEmpty ? '204' : '200']: { description, ...content },
+      ...(otherStatus === undefined ? {} : { [otherStatus]: { description, ...content } }),
       default: {
         description: 'It failed.',
         content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },

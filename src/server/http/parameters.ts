@@ -1,5 +1,6 @@
 /** From a request's path, query and body to what a route asks for. Everything that a route does not name is refused. */
 
+import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 import { fromTaggedJson } from '../../mutation/tagged-json.ts'
 import { isRecord } from '../../control/wire.ts'
@@ -15,8 +16,12 @@ export function readParameters(
 ): Readonly<Record<string, unknown>> {
   const known = new Map(parameters.map((parameter) => [parameter.name, parameter]))
   for (const name of query.keys()) {
-    if (known.get(name)?.in === 'query') continue
-    throw new RequestError('BAD_REQUEST', `There is no parameter ${name.slice(0, 100)} here.`)
+    if (known.get(name)?.in !== 'query') {
+      throw new RequestError('BAD_REQUEST', `There is no parameter ${name.slice(0, 100)} here.`)
+    }
+    if (query.getAll(name).length > 1) {
+      throw new RequestError('BAD_REQUEST', `Give the parameter ${name} once.`)
+    }
   }
   const read = new Map<string, unknown>()
   for (const { name, in: place, schema } of parameters) {
@@ -80,5 +85,8 @@ async function bodyOf(request: IncomingMessage, maxBytes: number): Promise<strin
     if (bytes > maxBytes) throw tooLarge
     parts.push(part)
   }
-  return Buffer.concat(parts).toString('utf8')
+  const whole = Buffer.concat(parts)
+  // Decoded all the same, what is not UTF-8 would be written as other characters than were meant.
+  if (!isUtf8(whole)) throw new RequestError('BAD_REQUEST', 'The body is not UTF-8.')
+  return whole.toString('utf8')
 }

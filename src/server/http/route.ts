@@ -74,6 +74,8 @@ export interface Route {
     readonly type?: string
     /** undefined: there is no content. */
     readonly schema?: JsonSchema
+    /** A status beside 200 that has the same content: of a probe that says no. */
+    readonly otherStatus?: number
   }
   /** What goes into the audit log beside the action; undefined for what changes nothing. */
   readonly audit?: (call: Call) => Readonly<Record<string, unknown>>

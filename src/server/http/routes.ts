@@ -24,7 +24,11 @@ const description: Route = {
   tag: 'health',
   summary: 'This description.',
   result: { description: 'OpenAPI 3.1.', schema: { type: 'object' } },
-  handle: ({ server: { version } }) => ({ json: openApi(routes, version) }),
+  handle: ({ server: { version } }) => ({
+    // Plain: under the tags of values `$ref` would be another name.
+    text: JSON.stringify(openApi(routes, version)),
+    type: 'application/json; charset=utf-8',
+  }),
 }
 
 export const routes: readonly Route[] = [...described, description]

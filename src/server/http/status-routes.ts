@@ -66,6 +66,7 @@ const stats = object(
       entries: whole,
       bytes: whole,
       loads: whole,
+      failedLoads: whole,
       negativeHits: whole,
     }),
   },
@@ -110,6 +111,7 @@ export const statusRoutes: readonly Route[] = [
     result: {
       description: 'It is ready. Where it is not, the status is 503 and `reasons` has codes.',
       schema: object({ ready: flag, reasons: list(text) }),
+      otherStatus: 503,
     },
     handle: ({ server: { book, options } }) => {
       const reasons = unreadyReasons(book.stats(), options.readyLagMs)

@@ -26,7 +26,8 @@ import { temporaryDirectory } from '../http/http-fixture.ts'
 
 interface User {
   name: string | null
-  visits: number
+  visits?: number
+  note?: string
 }
 
 const unavailable = browserUnavailable() ?? postgresUnavailable()
@@ -62,6 +63,7 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
          id text primary key,
          name text,
          visits integer not null default 0,
+         note text,
          constraint no_mallory check (name <> 'Mallory')
        )`,
     )
@@ -133,6 +135,16 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     expect(complaints.filter((text) => !text.includes('401'))).toEqual([])
   })
 
+  test('says why a link does not sign in, and asks for the token', async () => {
+    await page.goto(`${http.url}/#token=the-one-before-the-restart`)
+    await page.getByRole('alert').getByText('This is not the token.').waitFor()
+    expect(page.url()).not.toContain('before-the-restart')
+    await page.getByLabel('Access token').fill(token)
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Lag' }).waitFor()
+    expect(complaints.filter((text) => !text.includes('401'))).toEqual([])
+  })
+
   test('takes the token out of the address that a terminal shows', async () => {
     await page.goto(`${http.url}/#token=${token}`)
     await page.getByRole('heading', { name: 'Lag' }).waitFor()
@@ -155,6 +167,9 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     await page.goto(`${http.url}/#/keys?cache=users&key=1`)
     await page.getByText(/cannot be read:/).waitFor()
     await page.getByRole('row', { name: /name Ada Ada –/ }).waitFor()
+    await page.getByLabel('Key', { exact: true }).fill('2')
+    await page.keyboard.press('Enter')
+    await page.getByText(/the database may have one/).waitFor()
     await server.start()
     await alert.waitFor({ state: 'detached' })
     await page.goto(`${http.url}/#/overview`)
@@ -245,7 +260,7 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     await open('dead-letters')
     await page.getByLabel('Search').fill('X1')
     await page.keyboard.press('Enter')
-    await page.getByText('1 dead letter fit the filter').waitFor()
+    await page.getByText('1 dead letter fits the filter').waitFor()
     const [download] = await Promise.all([
       page.waitForEvent('download'),
       page.getByRole('link', { name: 'Export' }).click(),
@@ -265,6 +280,75 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     await page.getByLabel('Search').fill('')
     await page.keyboard.press('Enter')
     await page.getByText('2 dead letters', { exact: true }).waitFor()
+    expect(complaints).toEqual([])
+  })
+
+  test('keeps the filter of dead letters in the address, and as many as were loaded when new ones come', async () => {
+    const keys = Array.from({ length: 60 }, (_, at) => `a${String(at)}`)
+    await refused(...keys, 'b1')
+    await open('dead-letters')
+    await page.getByLabel('Search').fill('a')
+    const cache = page.getByLabel('Cache', { exact: true })
+    await cache.selectOption('users')
+    await page.getByLabel('Search').fill('a5')
+    await page.keyboard.press('Enter')
+    await page.getByText('11 dead letters fit the filter').waitFor()
+    await page.reload()
+    await page.getByText('11 dead letters fit the filter').waitFor()
+    expect(await page.getByLabel('Search').inputValue()).toBe('a5')
+    expect(await cache.inputValue()).toBe('users')
+    await page.getByLabel('Search').fill('')
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: 'Take away the filter cache users' }).click()
+    await page.getByText('61 dead letters', { exact: true }).waitFor()
+    expect(page.url()).toMatch(/#\/dead-letters$/)
+    const more = page.getByRole('button', { name: 'Load more' })
+    await more.click()
+    await page.getByLabel('Select users b1').check()
+    await refused('c1')
+    // The new one is on the page after those that were loaded.
+    await more.waitFor()
+    await page.getByRole('link', { name: /Dead letters 62/ }).waitFor()
+    await page.getByText('1 selected').waitFor()
+    expect(await page.getByLabel('Select users b1').isChecked()).toBe(true)
+    expect(complaints).toEqual([])
+  })
+
+  test('closes a letter when another page is gone to', async () => {
+    await refused('a')
+    await open('dead-letters')
+    await page.getByRole('button', { name: 'a', exact: true }).click()
+    await page.getByRole('dialog').getByRole('link', { name: 'Inspect the key' }).click()
+    await page.getByRole('link', { name: '1 dead letter', exact: true }).waitFor()
+    expect(await page.getByRole('dialog').count()).toBe(0)
+    await page.getByRole('link', { name: '1 dead letter', exact: true }).click()
+    await page.getByRole('button', { name: 'a', exact: true }).click()
+    await page.getByRole('dialog').waitFor()
+    await page.goBack()
+    await page.getByRole('heading', { name: 'Keys', exact: true }).waitFor()
+    expect(await page.getByRole('dialog').count()).toBe(0)
+    // Where its link leads to the page that is shown, too.
+    await users.merge('a', { visits: 2 })
+    await book.flush()
+    await page.goto(`${http.url}/#/dead-letters?cache=users`)
+    await page.getByText('2 dead letters fit the filter').waitFor()
+    await page.getByRole('button', { name: 'a', exact: true }).last().click()
+    await page.getByRole('dialog').getByRole('link', { name: 'See those of the cache' }).click()
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    expect(complaints).toEqual([])
+  })
+
+  test('keeps what can be done within reach of a long value', async () => {
+    await users.set('long', { name: 'Mallory', note: 'N'.repeat(200_000) })
+    await book.flush()
+    await open('dead-letters')
+    await page.getByRole('button', { name: 'long', exact: true }).click()
+    const drawer = page.getByRole('dialog')
+    const value = drawer.getByRole('group', { name: 'Would write' })
+    await value.focus()
+    expect((await value.boundingBox())?.height).toBeLessThan(400)
+    const retry = await drawer.getByRole('button', { name: 'Retry', exact: true }).boundingBox()
+    expect(retry?.y).toBeLessThan(900)
     expect(complaints).toEqual([])
   })
 
@@ -320,6 +404,10 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     await page.getByRole('button', { name: 'Forget the cached value' }).click()
     await note(/Forgotten/).waitFor()
     await page.getByText('nothing cached').waitFor()
+    // The row of another cache is not shown for one that is not here.
+    await page.goto(`${http.url}/#/keys?cache=orders&key=42`)
+    await page.getByText('There is no cache orders here.').waitFor()
+    expect(await page.getByRole('row').count()).toBe(0)
     expect(complaints).toEqual([])
   })
 
@@ -534,11 +622,37 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     expect(await barriers()).toEqual([])
   })
 
+  test('says that it is not live where as many follow the figures as may', async () => {
+    await http.close()
+    http = await startHttp(
+      book,
+      { port: 0, token, limits: { liveClients: 0 } },
+      { clock: systemClock, random: systemRandom, logger: silentLogger, caches: ['users'] },
+    )
+    await open('overview')
+    await page.getByText('Not live').waitFor()
+    await page.getByText('Reconnecting…').waitFor()
+    // A budget of which nothing is known does not look used up.
+    const width = "getComputedStyle(document.querySelector('.meter-fill')).width"
+    expect(await page.evaluate(width)).toBe('0px')
+    expect(complaints.filter((text) => !text.includes('503'))).toEqual([])
+  })
+
   test('goes on by itself when the server is back, and says so meanwhile', async () => {
     await open('overview')
     const port = Number(new URL(http.url).port)
     await http.close()
     await page.getByText('Reconnecting…').waitFor()
+    await page.getByText('Not live').waitFor()
+    expect(await page.getByText('Flushing', { exact: true }).count()).toBe(0)
+    await page.getByRole('link', { name: 'Dead letters' }).click()
+    await page.getByRole('link', { name: 'Pending' }).click()
+    await note('The server does not answer.').waitFor()
+    await page.getByRole('link', { name: 'Dead letters' }).click()
+    // Said once, however often it is asked; and nothing is offered that there may not be.
+    await note('The server does not answer.').waitFor()
+    expect(await page.getByRole('button', { name: 'Discard…' }).isDisabled()).toBe(true)
+    await page.getByRole('link', { name: 'Overview' }).click()
     http = await startHttp(
       book,
       { port, token },

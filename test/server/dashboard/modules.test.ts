@@ -68,3 +68,20 @@ it('give axes round ends', async () => {
     expect(durationCeiling(ms)).toBe(ceiling)
   }
 })
+
+it('show names as they are, and not as they travel', async () => {
+  const { valueColumns, writtenColumns, summaryOf } = (await import(join(folder, 'values.js'))) as {
+    valueColumns(this: void, value: unknown): Map<string, string>
+    writtenColumns(this: void, mutation: object): Map<string, string>
+    summaryOf(this: void, mutation: object): string
+  }
+  const fields = { $$type: 'list', $$: 'dollar', name: { $bigint: '9007199254740993' } }
+  const columns = [
+    ['$type', 'list'],
+    ['$', 'dollar'],
+    ['name', '9007199254740993'],
+  ]
+  expect([...valueColumns(fields)]).toEqual(columns)
+  expect([...writtenColumns({ kind: 'set', fields })]).toEqual(columns)
+  expect(summaryOf({ kind: 'set', fields })).toBe('$type=list  $=dollar  name=9007199254740993')
+})

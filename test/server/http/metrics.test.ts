@@ -141,7 +141,7 @@ describe('the files of operations', () => {
     const asked = [...rules, ...queries, ...notes].flatMap(namesIn)
     expect(asked.length).toBeGreaterThan(40)
     expect(asked.filter((name) => !metrics.has(name) && !standard.has(name))).toEqual([])
-    for (const expression of [...rules, ...queries]) {
+    for (const expression of [...rules, ...queries, ...notes]) {
       for (const [, name = '', selector = ''] of expression.matchAll(/([a-z_]+)\{([^}]*)\}/g)) {
         const known = Object.keys(metrics.get(name)?.samples[0]?.labels ?? {})
         const wanted = [...selector.matchAll(/(\w+)(?:=|!=|=~|!~)"/g)].map(

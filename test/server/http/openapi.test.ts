@@ -19,6 +19,7 @@ interface Operation {
   readonly summary: string
   readonly security?: readonly object[]
   readonly parameters?: readonly { readonly name: string; readonly in: string }[]
+  readonly requestBody?: { readonly required: boolean }
   readonly responses: Record<
     string,
     { readonly content?: Record<string, { readonly schema?: JsonSchema }> }
@@ -89,6 +90,38 @@ describe('the description', () => {
       expect([path, inPath.map(({ name }) => name)]).toEqual([path, names])
       expect([path, operation?.security]).toEqual([path, open === true ? [] : undefined])
     }
+  })
+
+  it('is OpenAPI as it is sent: references are not written as values are', async () => {
+    const { http } = await serve()
+    const { text } = await send(http.url, '/api/openapi.json')
+    const { paths, components } = JSON.parse(text) as Described
+    expect(components.schemas.Error).toBeDefined()
+    expect(paths['/api/status']?.['get']?.responses['default']?.content).toEqual({
+      'application/json': { schema: { $ref: '#/components/schemas/Error' } },
+    })
+  })
+
+  it('asks for a body wherever a request without a content type is refused', async () => {
+    const { http } = await serve()
+    const { paths } = await described(http.url)
+    for (const { method, path } of routes) {
+      const body = paths[path]?.[method.toLowerCase()]?.requestBody
+      const isNeeded = method === 'POST' || method === 'PATCH'
+      expect([method, path, body?.required]).toEqual([method, path, isNeeded ? true : undefined])
+    }
+    const headers = { authorization: `Bearer ${token}` }
+    const answer = await send(http.url, '/api/pause', { method: 'POST', headers })
+    expect(answer.status).toBe(415)
+  })
+
+  it('has the answer of a probe that says no', async () => {
+    const { http, book, api } = await serve()
+    const { paths } = await described(http.url)
+    await book.close()
+    const answer = await api('GET', '/readyz')
+    expect(answer.status).toBe(503)
+    expect(problemsWith(answer, paths['/readyz']?.['get']?.responses ?? {})).toBeUndefined()
   })
 })
 

@@ -276,6 +276,7 @@ describe('a request', () => {
     ['GET', '/api/pending?lane=-1', 400, 'BAD_REQUEST'],
     ['GET', '/api/pending?limit=many', 400, 'BAD_REQUEST'],
     ['GET', '/api/pending?fliter=x', 400, 'BAD_REQUEST'],
+    ['GET', '/api/pending?limit=1&limit=2', 400, 'BAD_REQUEST'],
     ['GET', '/api/dead-letters?reason=bad+luck', 400, 'BAD_REQUEST'],
     ['GET', '/api/dead-letters?__proto__=x', 400, 'BAD_REQUEST'],
     ['GET', '/api/pending?after=nonsense', 400, 'INVALID_OPTION'],
@@ -312,6 +313,18 @@ describe('a request', () => {
     const headers = { ...bearer, 'content-type': type }
     const answer = await send(http.url, '/api/flush', { method: 'POST', headers, body })
     expect(answer.status).toBe(status)
+  })
+
+  it('with a body that is not UTF-8 is refused, and not taken for other characters', async () => {
+    const { http } = await serve()
+    const text = '{"filter": {"text": "caf\u00e9"}}'
+    const retry = async (encoding: 'latin1' | 'utf8'): Promise<number> => {
+      const body = Buffer.from(text, encoding)
+      const headers = { ...bearer, ...json }
+      return (await send(http.url, '/api/dead-letters/retry', { method: 'POST', headers, body }))
+        .status
+    }
+    expect([await retry('utf8'), await retry('latin1')]).toEqual([200, 400])
   })
 
   it('with a large body is refused, whatever it declares', async () => {
