@@ -197,13 +197,13 @@ function widthOf(text: string): number {
   return [...stripVTControlCharacters(text)].length
 }
 
-/** Cuts a line to the terminal's width: a wrapped line would break the redraw. Styles are dropped where it is cut. */
 /** A picture that is higher than the screen would scroll, and could not be redrawn: lines above its last are left out. */
 function fitting(picture: readonly string[], rows: number): readonly string[] {
   if (picture.length <= rows) return picture
   return [...picture.slice(0, Math.max(0, rows - 1)), ...picture.slice(-1)]
 }
 
+/** Cuts a line to the terminal's width: a wrapped line would break the redraw. Styles are dropped where it is cut. */
 function clip(line: string, columns: number): string {
   if (widthOf(line) <= columns) return line
   return `${[...stripVTControlCharacters(line)].slice(0, Math.max(0, columns - 1)).join('')}…`
