@@ -1,4 +1,4 @@
-/** Who waits for something to come into a list: BLPOP and BRPOP. First come, first served. */
+/** Who waits for something to come into a list: BLPOP, BLMOVE and the like. First come, first served. */
 
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Target } from './space.ts'
@@ -12,7 +12,15 @@ export interface Arrival {
 export class Arrivals {
   readonly #waiting = new Map<Keyspace, Map<string, Set<() => void>>>()
 
+  #count = 0
+
+  /** How many wait. */
+  get count(): number {
+    return this.#count
+  }
+
   expect(targets: readonly Target[]): Arrival {
+    this.#count++
     const { promise, resolve } = Promise.withResolvers<undefined>()
     const wake = (): void => resolve(undefined)
     for (const { keyspace, key } of targets) {
@@ -24,6 +32,7 @@ export class Arrivals {
     return {
       happened: promise,
       cancel: () => {
+        this.#count--
         for (const { keyspace, key } of targets) {
           const keys = this.#waiting.get(keyspace)
           const wakes = keys?.get(key)

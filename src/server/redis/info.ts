@@ -28,7 +28,7 @@ const sections: Readonly<Record<string, (server: Server, stats: BookStats) => re
     ['connected_clients', server.connections.size],
     ['cluster_connections', 0],
     ['maxclients', server.config.maxClients],
-    ['blocked_clients', 0],
+    ['blocked_clients', server.arrivals.count],
     ['tracking_clients', 0],
     ['clients_in_timeout_table', 0],
   ],

@@ -140,9 +140,7 @@ export class RequestParser {
     const count = integerIn(this.#buffer, this.#at + 1, line)
     if (count === undefined || count > 1024 * 1024) this.#fail('invalid multibulk length')
     if (count > this.limits.maxArguments) {
-      this.#fail(
-        this.authenticated ? 'invalid multibulk length' : 'unauthenticated multibulk length',
-      )
+      this.#fail(this.#beyond('multibulk length', 'maxArguments'))
     }
     this.#advance(line)
     this.#missing = Math.max(count, 0)
@@ -164,11 +162,14 @@ export class RequestParser {
       const length = integerIn(this.#buffer, this.#at + 1, line)
       if (length === undefined || length < 0) this.#fail('invalid bulk length')
       if (length > this.limits.maxBulkBytes) {
-        this.#fail(this.authenticated ? 'invalid bulk length' : 'unauthenticated bulk length')
+        this.#fail(this.#beyond('bulk length', 'maxBulkBytes'))
       }
       this.#advance(line)
       this.#requestBytes += length
-      if (this.#requestBytes > this.limits.maxRequestBytes) this.#fail('too big request')
+      const { maxRequestBytes } = this.limits
+      if (this.#requestBytes > maxRequestBytes) {
+        this.#fail(`too big request, more than redis.maxRequestBytes (${maxRequestBytes})`)
+      }
       this.#length = length
     }
     const end = this.#at + this.#length
@@ -241,6 +242,12 @@ export class RequestParser {
     return (
       this.#end - this.#at >= 2 && this.#buffer[this.#at] === 22 && this.#buffer[this.#at + 1] === 3
     )
+  }
+
+  /** Redis's words, and which option it is that those who are known have come up against. */
+  #beyond(what: string, limit: 'maxArguments' | 'maxBulkBytes'): string {
+    if (!this.authenticated) return `unauthenticated ${what}`
+    return `invalid ${what}, more than redis.${limit} (${this.limits[limit]})`
   }
 
   #fail(reason: string): never {

@@ -13,6 +13,7 @@ import type { Connection } from './connection.ts'
 import { databaseCount, type Databases } from './databases.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import { KeyWalks } from './key-walk.ts'
+import { whyMissing } from './missing-commands.ts'
 import { Monitors } from './monitors.ts'
 import { maxNear, Near } from './near.ts'
 import type { LiveRedisOptions, RedisOptions } from './options.ts'
@@ -264,8 +265,9 @@ function unknownCommand(name: string, args: readonly string[]): Error {
     if (shown.length >= 128) break
     shown += `'${word.slice(0, 128 - shown.length)}' `
   }
+  const why = whyMissing(name)
   return new RedisError(
-    `ERR unknown command '${shortened(name)}', with args beginning with: ${shown}`,
+    `ERR unknown command '${shortened(name)}', with args beginning with: ${shown}${why === undefined ? '' : `(${why})`}`,
   )
 }
 

@@ -210,6 +210,13 @@ describe('the server', () => {
     expect(await redis.failure('NOPE', 'a', 'b')).toBe(
       "ERR unknown command 'NOPE', with args beginning with: 'a' 'b' ",
     )
+    expect(await redis.failure('ZADD', 'z', 1)).toBe(
+      "ERR unknown command 'ZADD', with args beginning with: 'z' '1' (Daybook has no sorted sets)",
+    )
+    expect(await redis.failure('CLUSTER', 'SLOTS')).toBe(
+      'ERR This instance has cluster support disabled',
+    )
+    expect(await redis.call('MODULE', 'LIST')).toEqual([])
     expect(await redis.failure('GET')).toBe("ERR wrong number of arguments for 'get' command")
     expect(await redis.failure('CLIENT', 'KILL')).toBe(
       "ERR wrong number of arguments for 'client|kill' command",

@@ -101,6 +101,30 @@ const command: fc.Arbitrary<readonly string[]> = fc.oneof(
   fc.tuple(fc.constant('WATCH'), key),
 )
 
+const side = fc.constantFrom('LEFT', 'RIGHT', 'right', 'UP')
+const listing: fc.Arbitrary<readonly string[]> = fc.oneof(
+  fc.tuple(fc.constantFrom('LPUSH', 'RPUSH'), key, field, field, field),
+  fc.tuple(fc.constantFrom('LPUSHX', 'RPUSHX'), key, field),
+  fc.tuple(fc.constantFrom('LPOP', 'RPOP', 'LLEN'), key),
+  fc.tuple(fc.constantFrom('LPOP', 'RPOP'), key, fc.constantFrom('0', '1', '3')),
+  fc.tuple(fc.constantFrom('LRANGE', 'LTRIM'), key, index, index),
+  fc.tuple(fc.constantFrom('LINDEX'), key, index),
+  fc.tuple(fc.constant('LSET'), key, fc.oneof(index, fc.constant('x')), field),
+  fc.tuple(fc.constant('LREM'), key, fc.constantFrom('0', '1', '-1', '-2', 'x'), field),
+  fc.tuple(fc.constant('LINSERT'), key, fc.constantFrom('BEFORE', 'after', 'x'), field, field),
+  fc
+    .tuple(
+      key,
+      field,
+      fc.subarray(['RANK 2', 'RANK -1', 'RANK 0', 'COUNT 0', 'COUNT 2', 'COUNT x', 'MAXLEN 2']),
+    )
+    .map(([k, item, options]) => ['LPOS', k, item, ...options.flatMap((each) => each.split(' '))]),
+  fc.tuple(fc.constant('LMOVE'), key, key, side, side),
+  fc.tuple(fc.constant('RPOPLPUSH'), key, key),
+  fc.tuple(fc.constant('BRPOPLPUSH'), key, key, fc.constantFrom('0.001', '-1')),
+  fc.tuple(fc.constant('BLMOVE'), key, key, side, side, fc.constant('0.001')),
+)
+
 /** These give members in an order that is nobody's promise. */
 const unordered: fc.Arbitrary<readonly string[]> = fc.oneof(
   fc.tuple(fc.constantFrom('HKEYS', 'HVALS', 'SMEMBERS', 'HGETALL'), key),
@@ -153,7 +177,11 @@ describe('random commands', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(
-          fc.oneof({ weight: 12, arbitrary: command }, { weight: 1, arbitrary: unordered }),
+          fc.oneof(
+            { weight: 12, arbitrary: command },
+            { weight: 4, arbitrary: listing },
+            { weight: 1, arbitrary: unordered },
+          ),
           {
             minLength: 1,
             maxLength: 60,
@@ -174,6 +202,7 @@ describe('random commands', () => {
             ['GET', name],
             ['HGETALL', name],
             ['SMEMBERS', name],
+            ['LRANGE', name, '0', '-1'],
             ['PEXPIRETIME', name],
           ])
           const left = commands.filter(isUnordered)
@@ -195,6 +224,7 @@ describe('random commands', () => {
 
 /** What else has events. */
 const telling: fc.Arbitrary<readonly string[]> = fc.oneof(
+  listing,
   fc.tuple(fc.constantFrom('LPUSH', 'RPUSH'), key, value),
   fc.tuple(fc.constantFrom('LPOP', 'RPOP', 'LLEN', 'SRANDMEMBER', 'HRANDFIELD', 'TTL'), key),
   fc.tuple(fc.constantFrom('LPOP', 'RPOP'), key, fc.constantFrom('0', '1', '3')),

@@ -131,12 +131,10 @@ describe('the parser', () => {
     ['*1\r\nfoo\r\n', "expected '$', got 'f'"],
     ['*2\r\n$3\r\nGET\r\n:1\r\n', "expected '$', got ':'"],
     ['*1\r\n$-10\r\n', 'invalid bulk length'],
-    ['*1\r\n$2000000000\r\n', 'invalid bulk length'],
     ['*1\r\n$+3\r\n', 'invalid bulk length'],
     ['*1\r\n$03\r\n', 'invalid bulk length'],
     ['*01\r\n', 'invalid multibulk length'],
     ['*x\r\n', 'invalid multibulk length'],
-    ['*1025\r\n', 'invalid multibulk length'],
     ['SET "key\r\n', 'unbalanced quotes in request'],
     ["SET 'a'b\r\n", 'unbalanced quotes in request'],
     [`*${'1'.repeat(70_000)}`, 'too big mbulk count string'],
@@ -144,6 +142,15 @@ describe('the parser', () => {
     ['x'.repeat(70_000), 'too big inline request'],
   ])('says of %j as Redis does: %s', (stream, reason) => {
     expect(parsed([stream])).toEqual({ requests: [], error: `ERR Protocol error: ${reason}` })
+  })
+
+  test('names the option that a request goes beyond, after the words of Redis', () => {
+    expect(parsed(['*1\r\n$2000000000\r\n']).error).toBe(
+      `ERR Protocol error: invalid bulk length, more than redis.maxBulkBytes (${limits.maxBulkBytes})`,
+    )
+    expect(parsed(['*1025\r\n']).error).toBe(
+      `ERR Protocol error: invalid multibulk length, more than redis.maxArguments (${limits.maxArguments})`,
+    )
   })
 
   test('lets those who have not authenticated send little', () => {

@@ -1,12 +1,12 @@
-/** Commands of lists, as far as a small queue needs them: a list is one document, written anew with each change. */
+/** Commands of lists: for small ones, since a list is one document that is written anew with each change. */
 
 import { waitFor } from '../../../base/deadline.ts'
 import { isDaybookError } from '../../../base/errors.ts'
 import type { Place } from '../../../book/turn.ts'
 import { argumentOf, inGroup, lookUp, targetOf, type Call } from '../command.ts'
 import { decimalOf, safeIntegerOf } from '../numbers.ts'
-import { notAnInteger, RedisError } from '../redis-error.ts'
-import { bulk, bulks, integer, zero } from '../reply.ts'
+import { notAnInteger, RedisError, syntaxError } from '../redis-error.ts'
+import { bulk, bulks, emptyArray, integer, ok, zero } from '../reply.ts'
 import { placesOf, type Target } from '../space.ts'
 import { stepLater } from '../step-later.ts'
 
@@ -15,10 +15,13 @@ function itemsAt(call: Call, target: Target): string[] {
   return current === undefined ? [] : target.space.items(current)
 }
 
-function push(side: 'left' | 'right'): (call: Call) => string {
+type Side = 'left' | 'right'
+
+function push(side: Side, onlyOver: boolean): (call: Call) => string {
   return (call) => {
     const target = targetOf(call)
     const current = target.space.live(target)
+    if (onlyOver && current === undefined) return zero
     const items = current === undefined ? [] : target.space.items(current)
     const added = call.args.slice(2)
     const after = side === 'right' ? [...items, ...added] : [...added.reverse(), ...items]
@@ -30,7 +33,7 @@ function push(side: 'left' | 'right'): (call: Call) => string {
 }
 
 /** Takes from one end; nothing where there is none. */
-function take(call: Call, target: Target, side: 'left' | 'right', count: number): string[] {
+function take(call: Call, target: Target, side: Side, count: number): string[] {
   const current = target.space.live(target)
   if (current === undefined) return []
   const items = target.space.items(current)
@@ -42,7 +45,7 @@ function take(call: Call, target: Target, side: 'left' | 'right', count: number)
   return taken
 }
 
-function pop(side: 'left' | 'right'): (call: Call) => string {
+function pop(side: Side): (call: Call) => string {
   return (call) => {
     const target = targetOf(call)
     if (call.args.length === 2) {
@@ -54,7 +57,7 @@ function pop(side: 'left' | 'right'): (call: Call) => string {
       throw new RedisError('ERR value is out of range, must be positive')
     }
     if (target.space.live(target) === undefined) return call.protocol.nilArray
-    return bulks(count === 0 ? [] : take(call, target, side, count))
+    return bulks(take(call, target, side, count))
   }
 }
 
@@ -62,10 +65,14 @@ function lrange(call: Call): string {
   const start = safeIntegerOf(argumentOf(call, 2))
   const end = safeIntegerOf(argumentOf(call, 3))
   if (start === undefined || end === undefined) throw notAnInteger()
-  const items = itemsAt(call, targetOf(call))
+  return bulks(between(itemsAt(call, targetOf(call)), start, end))
+}
+
+/** Both are in it; negative ones count from the end. */
+function between(items: readonly string[], start: number, end: number): readonly string[] {
   const from = start < 0 ? Math.max(0, items.length + start) : start
   const to = end < 0 ? items.length + end : end
-  return bulks(to < from ? [] : items.slice(from, to + 1))
+  return to < from ? [] : items.slice(from, to + 1)
 }
 
 function lindex(call: Call): string {
@@ -74,6 +81,169 @@ function lindex(call: Call): string {
   const item = itemsAt(call, targetOf(call)).at(index)
   return item === undefined ? call.protocol.nil : bulk(item)
 }
+
+function lset(call: Call): string {
+  const target = targetOf(call)
+  const current = target.space.live(target)
+  if (current === undefined) throw new RedisError('ERR no such key')
+  const items = target.space.items(current)
+  const index = safeIntegerOf(argumentOf(call, 2))
+  if (index === undefined) throw notAnInteger()
+  const at = index < 0 ? items.length + index : index
+  if (at < 0 || at >= items.length) throw new RedisError('ERR index out of range')
+  items[at] = argumentOf(call, 3)
+  target.space.setItems(target, current, items)
+  call.server.events.tell(target, 'list', 'lset')
+  return ok
+}
+
+function linsert(call: Call): string {
+  const where = argumentOf(call, 2).toLowerCase()
+  if (where !== 'before' && where !== 'after') throw syntaxError()
+  const target = targetOf(call)
+  const current = target.space.live(target)
+  if (current === undefined) return zero
+  const items = target.space.items(current)
+  const at = items.indexOf(argumentOf(call, 3))
+  if (at < 0) return integer(-1)
+  items.splice(where === 'before' ? at : at + 1, 0, argumentOf(call, 4))
+  target.space.setItems(target, current, items)
+  call.server.events.tell(target, 'list', 'linsert')
+  return integer(items.length)
+}
+
+/** The first of them, with a negative count the last; with 0 all. */
+function lrem(call: Call): string {
+  const count = safeIntegerOf(argumentOf(call, 2))
+  if (count === undefined) throw notAnInteger()
+  const target = targetOf(call)
+  const current = target.space.live(target)
+  if (current === undefined) return zero
+  const items = target.space.items(current)
+  const item = argumentOf(call, 3)
+  const found = items.flatMap((other, at) => (other === item ? [at] : []))
+  const removed = new Set(count < 0 ? found.slice(count) : found.slice(0, count || Infinity))
+  if (removed.size === 0) return zero
+  const left = items.filter((_item, at) => !removed.has(at))
+  target.space.setItems(target, current, left)
+  call.server.events.tellTaken(target, 'list', 'lrem')
+  return integer(removed.size)
+}
+
+/** Writes the list also where nothing is cut off: for those who WATCH it that is a change, as in Redis. */
+function ltrim(call: Call): string {
+  const start = safeIntegerOf(argumentOf(call, 2))
+  const end = safeIntegerOf(argumentOf(call, 3))
+  if (start === undefined || end === undefined) throw notAnInteger()
+  const target = targetOf(call)
+  const current = target.space.live(target)
+  if (current === undefined) return ok
+  target.space.setItems(target, current, between(target.space.items(current), start, end))
+  call.server.events.tellTaken(target, 'list', 'ltrim')
+  return ok
+}
+
+interface Search {
+  /** From 1; negative: from the end. */
+  readonly rank: number
+  /** undefined: one, and not as a list. 0: all. */
+  readonly count: number | undefined
+  /** How many items are looked at; 0: all. */
+  readonly maxItems: number
+}
+
+function searchOf(call: Call): Search {
+  let rank = 1
+  let count: number | undefined
+  let maxItems = 0
+  for (let at = 3; at < call.args.length; at += 2) {
+    const option = argumentOf(call, at).toLowerCase()
+    if (!['rank', 'count', 'maxlen'].includes(option) || at + 1 >= call.args.length) {
+      throw syntaxError()
+    }
+    const value = safeIntegerOf(argumentOf(call, at + 1))
+    if (option === 'rank') {
+      if (value === undefined) throw notAnInteger()
+      if (value === 0) {
+        throw new RedisError(
+          "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
+        )
+      }
+      rank = value
+    } else {
+      if (value === undefined || value < 0) {
+        throw new RedisError(`ERR ${option.toUpperCase()} can't be negative`)
+      }
+      if (option === 'count') count = value
+      else maxItems = value
+    }
+  }
+  return { rank, count, maxItems }
+}
+
+function lpos(call: Call): string {
+  const { rank, count, maxItems } = searchOf(call)
+  const items = itemsAt(call, targetOf(call))
+  const item = argumentOf(call, 2)
+  const looks = maxItems === 0 ? items.length : Math.min(maxItems, items.length)
+  const found: number[] = []
+  for (let look = 0; look < looks; look++) {
+    const at = rank > 0 ? look : items.length - 1 - look
+    if (items[at] === item) found.push(at)
+  }
+  const ranked = found.slice(Math.abs(rank) - 1)
+  if (count === undefined) {
+    const [first] = ranked
+    return first === undefined ? call.protocol.nil : integer(first)
+  }
+  const wanted = ranked.slice(0, count === 0 ? Infinity : count)
+  if (wanted.length === 0) return emptyArray
+  return `*${wanted.length}\r\n${wanted.map(integer).join('')}`
+}
+
+function sideOf(text: string): Side {
+  const side = text.toLowerCase()
+  if (side !== 'left' && side !== 'right') throw syntaxError()
+  return side
+}
+
+/** The item; undefined where there is none. */
+function moveItem(
+  call: Call,
+  [from, to]: readonly [Target, Target],
+  [taken, added]: readonly [Side, Side],
+): string | undefined {
+  const source = from.space.live(from)
+  if (source === undefined) return undefined
+  const left = from.space.items(source)
+  const destination = to.space.live(to)
+  const isTurned = from.name === to.name
+  const others = isTurned ? left : destination === undefined ? [] : to.space.items(destination)
+  const item = taken === 'left' ? left.shift() : left.pop()
+  if (item === undefined) return undefined
+  if (added === 'left') others.unshift(item)
+  else others.push(item)
+  const { events, arrivals } = call.server
+  to.space.setItems(to, destination, others)
+  events.tell(to, 'list', added === 'left' ? 'lpush' : 'rpush')
+  arrivals.announce(to)
+  if (!isTurned) from.space.setItems(from, source, left)
+  events.tellTaken(from, 'list', taken === 'left' ? 'lpop' : 'rpop')
+  return item
+}
+
+function move(sidesOf: (call: Call) => readonly [Side, Side]): (call: Call) => string {
+  return (call) => {
+    const item = moveItem(call, [targetOf(call), targetOf(call, 1)], sidesOf(call))
+    return item === undefined ? call.protocol.nil : bulk(item)
+  }
+}
+
+const namedSides = (call: Call): readonly [Side, Side] => [
+  sideOf(argumentOf(call, 3)),
+  sideOf(argumentOf(call, 4)),
+]
+const rightToLeft = (): readonly [Side, Side] => ['right', 'left']
 
 /** The longest wait; 0 waits for as long as the connection is there. */
 function timeoutOf(text: string): number {
@@ -85,62 +255,104 @@ function timeoutOf(text: string): number {
   return seconds * 1000
 }
 
-function blockingPop(side: 'left' | 'right'): (call: Call) => Promise<string> {
-  return async (call) => {
-    const { server, session, protocol } = call
-    const timeoutMs = timeoutOf(argumentOf(call, call.args.length - 1))
-    let targets: readonly Target[] = []
-    const look = (): readonly Place[] => {
-      targets = call.args
-        .slice(1, -1)
-        .map((name) => server.databases.target(session.database, name, call.plain, false))
-      return placesOf(targets)
-    }
-    const until = timeoutMs === 0 ? Infinity : server.clock.now() + timeoutMs
-    while (!session.gone.aborted) {
-      // Before the look, so that what comes right after it is not missed.
-      look()
-      const arrival = server.arrivals.expect(targets)
-      try {
-        let reply: string | undefined
-        const { done } = await stepLater(server, look, () => {
-          reply = undefined
-          for (const target of targets) {
-            const [item] = take(call, target, side, 1)
-            if (item === undefined) continue
-            reply = bulks([target.name, item])
-            return
-          }
-        })
-        await done
-        if (reply !== undefined) return reply
-        if (session.executing) return protocol.nilArray
-        await waitFor(arrival.happened, {
-          clock: server.clock,
-          timeoutMs: until - server.clock.now(),
-          signal: session.gone,
-          what: 'Waiting for an item',
-        })
-      } catch (error) {
-        if (isDaybookError(error, 'TIMEOUT') || isDaybookError(error, 'ABORTED')) {
-          return protocol.nilArray
-        }
-        throw error
-      } finally {
-        arrival.cancel()
+interface Wait {
+  /** The keys that it takes from, or moves to. */
+  readonly names: readonly string[]
+  readonly timeoutMs: number
+  /** A step: the reply; undefined where there is no item. */
+  readonly attempt: (targets: readonly Target[]) => string | undefined
+  /** What is answered in MULTI where there is no item: nothing waits there. */
+  readonly nothing: string
+}
+
+async function waitForItem(
+  call: Call,
+  { names, timeoutMs, attempt, nothing }: Wait,
+): Promise<string> {
+  const { server, session, protocol } = call
+  let targets: readonly Target[] = []
+  const look = (): readonly Place[] => {
+    targets = names.map((name) =>
+      server.databases.target(session.database, name, call.plain, false),
+    )
+    return placesOf(targets)
+  }
+  const until = timeoutMs === 0 ? Infinity : server.clock.now() + timeoutMs
+  while (!session.gone.aborted) {
+    // Before the look, so that what comes right after it is not missed.
+    look()
+    const arrival = server.arrivals.expect(targets)
+    try {
+      let reply: string | undefined
+      const { done } = await stepLater(server, look, () => {
+        reply = attempt(targets)
+      })
+      await done
+      if (reply !== undefined) return reply
+      if (session.executing) return nothing
+      await waitFor(arrival.happened, {
+        clock: server.clock,
+        timeoutMs: until - server.clock.now(),
+        signal: session.gone,
+        what: 'Waiting for an item',
+      })
+    } catch (error) {
+      if (isDaybookError(error, 'TIMEOUT') || isDaybookError(error, 'ABORTED')) {
+        return protocol.nilArray
       }
+      throw error
+    } finally {
+      arrival.cancel()
     }
-    return protocol.nilArray
+  }
+  return protocol.nilArray
+}
+
+function blockingPop(side: Side): (call: Call) => Promise<string> {
+  return async (call) =>
+    waitForItem(call, {
+      names: call.args.slice(1, -1),
+      timeoutMs: timeoutOf(argumentOf(call, call.args.length - 1)),
+      nothing: call.protocol.nilArray,
+      attempt(targets) {
+        for (const target of targets) {
+          const [item] = take(call, target, side, 1)
+          if (item !== undefined) return bulks([target.name, item])
+        }
+        return undefined
+      },
+    })
+}
+
+function blockingMove(
+  sidesOf: (call: Call) => readonly [Side, Side],
+): (call: Call) => Promise<string> {
+  return async (call) => {
+    const sides = sidesOf(call)
+    return waitForItem(call, {
+      names: call.args.slice(1, 3),
+      timeoutMs: timeoutOf(argumentOf(call, call.args.length - 1)),
+      nothing: call.protocol.nil,
+      attempt([from, to]) {
+        if (from === undefined || to === undefined) return undefined
+        const item = moveItem(call, [from, to], sides)
+        return item === undefined ? undefined : bulk(item)
+      },
+    })
   }
 }
 
 const writes = ['write', 'denyoom', 'fast'] as const
+const changes = ['write', 'denyoom'] as const
 const takes = ['write', 'fast'] as const
 const blocks = ['write', 'noscript', 'blocking'] as const
+const movesLater = ['write', 'denyoom', 'noscript', 'blocking'] as const
 
 export const listCommands = inGroup('list', [
-  { name: 'rpush', arity: -3, flags: writes, keys: [1, 1, 1], run: push('right') },
-  { name: 'lpush', arity: -3, flags: writes, keys: [1, 1, 1], run: push('left') },
+  { name: 'rpush', arity: -3, flags: writes, keys: [1, 1, 1], run: push('right', false) },
+  { name: 'lpush', arity: -3, flags: writes, keys: [1, 1, 1], run: push('left', false) },
+  { name: 'rpushx', arity: -3, flags: writes, keys: [1, 1, 1], run: push('right', true) },
+  { name: 'lpushx', arity: -3, flags: writes, keys: [1, 1, 1], run: push('left', true) },
   { name: 'rpop', arity: -2, flags: takes, keys: [1, 1, 1], run: pop('right') },
   { name: 'lpop', arity: -2, flags: takes, keys: [1, 1, 1], run: pop('left') },
   {
@@ -155,6 +367,15 @@ export const listCommands = inGroup('list', [
   },
   { name: 'lrange', arity: 4, flags: ['readonly'], keys: [1, 1, 1], run: lrange },
   { name: 'lindex', arity: 3, flags: ['readonly'], keys: [1, 1, 1], run: lindex },
+  { name: 'lpos', arity: -3, flags: ['readonly'], keys: [1, 1, 1], run: lpos },
+  { name: 'lset', arity: 4, flags: changes, keys: [1, 1, 1], run: lset },
+  { name: 'linsert', arity: 5, flags: changes, keys: [1, 1, 1], run: linsert },
+  { name: 'lrem', arity: 4, flags: ['write'], keys: [1, 1, 1], run: lrem },
+  { name: 'ltrim', arity: 4, flags: ['write'], keys: [1, 1, 1], run: ltrim },
+  { name: 'lmove', arity: 5, flags: changes, keys: [1, 2, 1], run: move(namedSides) },
+  { name: 'rpoplpush', arity: 3, flags: changes, keys: [1, 2, 1], run: move(rightToLeft) },
   { name: 'blpop', arity: -3, flags: blocks, wait: blockingPop('left') },
   { name: 'brpop', arity: -3, flags: blocks, wait: blockingPop('right') },
+  { name: 'blmove', arity: 6, flags: movesLater, wait: blockingMove(namedSides) },
+  { name: 'brpoplpush', arity: 4, flags: movesLater, wait: blockingMove(rightToLeft) },
 ])

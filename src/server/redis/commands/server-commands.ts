@@ -218,6 +218,15 @@ const commandCommands = subcommandsOf('server', 'command', [
   },
 ])
 
+const moduleCommands = subcommandsOf('server', 'module', [
+  { name: 'list', arity: 2, flags: ['admin'], run: () => emptyArray },
+])
+
+/** What tells a client for clusters that this is none. */
+function cluster(): never {
+  throw new RedisError('ERR This instance has cluster support disabled')
+}
+
 async function swapdb(call: Call): Promise<string> {
   const indexAt = (at: number, which: string): number => {
     const index = safeIntegerOf(argumentOf(call, at))
@@ -237,6 +246,8 @@ export const serverCommands = inGroup('server', [
   { name: 'time', arity: 1, flags: ['fast'], run: time },
   { name: 'config', arity: -2, flags: [], subcommands: configCommands, run: () => ok },
   { name: 'command', arity: -1, flags: [], subcommands: commandCommands, run: commandInfo },
+  { name: 'module', arity: -2, flags: [], subcommands: moduleCommands, run: () => ok },
+  { name: 'cluster', arity: -2, flags: [], run: cluster },
   { name: 'swapdb', arity: 3, flags: ['write', 'fast'], wait: swapdb },
   {
     name: 'role',

@@ -9,6 +9,7 @@
 import { NotNamedBefore, type Turn } from '../../../book/turn.ts'
 import { keyRange, type Call, type Command } from '../command.ts'
 import { databaseCount } from '../databases.ts'
+import { whyMissing } from '../missing-commands.ts'
 import { safeIntegerOf } from '../numbers.ts'
 import { errorLine, RedisError, tooLong } from '../redis-error.ts'
 import { integer, ok, resp2, resp3, type Protocol } from '../reply.ts'
@@ -22,7 +23,6 @@ export class ScriptRefused extends RedisError {}
 /** Of the commands outside of the groups of data. */
 const otherCommands = new Set(['echo', 'ping', 'publish', 'select', 'time'])
 const groups = new Set(['generic', 'hash', 'list', 'set', 'string'])
-const unknown = 'Unknown Redis command called from script'
 /** Beside its arguments. */
 const bytesOfCommand = 64
 
@@ -139,7 +139,7 @@ export class ScriptCaller {
   /** The command. Throws what Redis says of it. */
   #allowed(args: readonly string[]): Command {
     const command = this.#commandOf(args)
-    const problem = command === undefined ? unknown : this.#problemOf(command, args)
+    const problem = command === undefined ? unknown(args[0] ?? '') : this.#problemOf(command, args)
     if (command !== undefined && problem === undefined) {
       this.#checkBounds(args, command.flags.includes('write'))
       return command
@@ -231,4 +231,10 @@ function notInScripts({ name }: Command): RedisError {
   return new RedisError(
     `ERR ${name.toUpperCase()} is not allowed from script: a script is one step, and this command waits for something`,
   )
+}
+
+function unknown(name: string): string {
+  const why = whyMissing(name)
+  const text = 'Unknown Redis command called from script'
+  return why === undefined ? text : `${text}: ${name.toUpperCase()} (${why})`
 }

@@ -1,0 +1,29 @@
+/**
+ * Kinds of data that Redis has and this server has not, by their commands: an error then says that it is the kind that is
+ * missing. In a script it is the only one that names the command, since Redis's own error there does not.
+ */
+
+const kinds: Readonly<Record<string, string>> = {
+  'sorted sets': `bzmpop bzpopmax bzpopmin zadd zcard zcount zdiff zdiffstore zincrby zinter zintercard zinterstore
+    zlexcount zmpop zmscore zpopmax zpopmin zrandmember zrange zrangebylex zrangebyscore zrangestore zrank zrem
+    zremrangebylex zremrangebyrank zremrangebyscore zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore
+    zunion zunionstore`,
+  streams: `xack xadd xautoclaim xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup xrevrange xsetid xtrim`,
+  'geo indexes': `geoadd geodist geohash geopos georadius georadius_ro georadiusbymember georadiusbymember_ro geosearch
+    geosearchstore`,
+  HyperLogLog: 'pfadd pfcount pfmerge',
+  'expiry of single fields': `hexpire hexpireat hexpiretime hgetex hpersist hpexpire hpexpireat hpexpiretime hpttl hsetex
+    httl`,
+}
+
+const kindOf: ReadonlyMap<string, string> = new Map(
+  Object.entries(kinds).flatMap(([kind, names]) =>
+    names.split(/\s+/).map((name): [string, string] => [name, kind]),
+  ),
+)
+
+/** Such as "Daybook has no sorted sets"; undefined where nothing is known of such a command. */
+export function whyMissing(name: string): string | undefined {
+  const kind = kindOf.get(name.toLowerCase())
+  return kind === undefined ? undefined : `Daybook has no ${kind}`
+}
