@@ -69,7 +69,7 @@ const stats = object(
       negativeHits: whole,
     }),
   },
-  { drainEstimateMs: amount },
+  { drainEstimateMs: amount, haltedBy: anything },
 )
 const sample = object({
   atMs: amount,
