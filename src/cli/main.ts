@@ -3,7 +3,15 @@
 
 import { systemClock } from '../base/clock.ts'
 import { runCommandLine } from './command-line.ts'
+import { exitCodes } from './exit-codes.ts'
+import { tooOldNode } from './node-version.ts'
 import { Terminal } from './terminal.ts'
+
+const tooOld = tooOldNode(process.versions.node)
+if (tooOld !== undefined) {
+  process.stderr.write(`${tooOld}\n`)
+  process.exit(exitCodes.problem)
+}
 
 /** Ctrl-C in a terminal reaches a command twice where npm runs it: by the terminal, and passed on by npm. */
 const echoMs = 1000
