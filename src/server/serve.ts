@@ -7,6 +7,7 @@ import type { CloseReport, Daybook } from '../book/daybook.ts'
 import { openDaybook } from '../open-daybook.ts'
 import { storeFromUrl } from '../store/store-url.ts'
 import type { ServerConfig } from './config.ts'
+import { logEvents } from './event-log.ts'
 import type { HttpOptions } from './http/http-options.ts'
 import { startHttp, type Http } from './http/http-server.ts'
 import { startRedis, type Redis } from './redis/redis-server.ts'
@@ -40,6 +41,7 @@ export async function serve(config: ServerConfig, parts: ServeParts): Promise<Se
     { ...config.book, directory: config.directory, store, logger, signal },
     parts,
   )
+  logEvents(book, { clock, logger })
   const opened: (() => Promise<unknown>)[] = [() => book.close({ drainTimeoutMs: 0 })]
   try {
     for (const [name, { options }] of config.caches) {
