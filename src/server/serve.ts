@@ -4,6 +4,7 @@ import { waitFor } from '../base/deadline.ts'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import type { CloseReport, Daybook } from '../book/daybook.ts'
+import { makeDirectory } from '../book/open.ts'
 import { openDaybook } from '../open-daybook.ts'
 import { storeFromUrl } from '../store/store-url.ts'
 import type { ServerConfig } from './config.ts'
@@ -35,7 +36,7 @@ export interface ServeParts extends Omit<Ports, 'logger'> {
 /** Opens everything, or nothing. */
 export async function serve(config: ServerConfig, parts: ServeParts): Promise<Serving> {
   const { clock, random, logger, files, signal } = parts
-  await files.makeDirectory(config.directory)
+  await makeDirectory(files, config.directory)
   const store = await storeFromUrl(config.store)
   const book = await openDaybook(
     { ...config.book, directory: config.directory, store, logger, signal },
