@@ -18,8 +18,10 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs'
+import { dirname } from 'node:path'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
 import type { DiskCall, DiskFailure, DiskReply, DiskRequest, DiskThreadData } from './disk-calls.ts'
 import { Mailbox, nextCall, type KeptWrite } from './mailbox.ts'
@@ -35,7 +37,7 @@ const zeros = new Uint8Array(1 << 20)
 function perform(call: DiskCall): unknown {
   switch (call.name) {
     case 'makeDirectory':
-      mkdirSync(call.path, { recursive: true, mode: 0o700 })
+      makeDirectory(call.path)
       return undefined
     case 'list':
       return readdirSync(call.path)
@@ -73,6 +75,23 @@ function perform(call: DiskCall): unknown {
     case 'close':
       closeSync(call.fd)
       return undefined
+  }
+}
+
+/**
+ * With its parents. Node's own `recursive` never ends where a directory that is there takes no new one and says ENOENT, as
+ * /proc does.
+ */
+function makeDirectory(path: string): void {
+  const isThere = (): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  if (isThere()) return
+  const parent = dirname(path)
+  if (parent !== path) makeDirectory(parent)
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process may have been faster.
+    if (!isThere()) throw error
   }
 }
 

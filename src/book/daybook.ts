@@ -238,6 +238,7 @@ export class Daybook {
       journal: journal.stats(),
       retries: flusher.retries,
       breaker: flusher.breaker.snapshot,
+      haltedBy: flusher.haltedBy,
       pressure: { state: this.#engine.pressure, waitingWrites: this.#engine.writer.waiting },
       deadLetters: { count: deadLetters.count, bytes: deadLetters.bytes },
       limits: {

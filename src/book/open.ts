@@ -12,6 +12,7 @@
 
 import { pause, refuseAborted, waitFor } from '../base/deadline.ts'
 import { DaybookError, isDaybookError, reasonOf } from '../base/errors.ts'
+import type { Files } from '../base/files.ts'
 import { silentLogger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { DeadLetters } from '../flush/dead-letters.ts'
@@ -56,7 +57,7 @@ export async function openBook(
   try {
     const { directory } = options
     goOn()
-    await makeDirectory(ports, directory)
+    await makeDirectory(ports.files, directory)
     const journal = await openJournal(
       {
         directory: `${directory}/journal`,
@@ -127,9 +128,10 @@ export async function openBook(
   }
 }
 
-async function makeDirectory(ports: Ports, directory: string): Promise<void> {
+/** Throws DIRECTORY_UNUSABLE. */
+export async function makeDirectory(files: Files, directory: string): Promise<void> {
   try {
-    await ports.files.makeDirectory(directory)
+    await files.makeDirectory(directory)
   } catch (error) {
     throw new DaybookError(
       'DIRECTORY_UNUSABLE',

@@ -362,15 +362,23 @@ export const rejectionTable = {
 
 export function readBookOptions(given: DaybookOptions) {
   const { flush, journal, pressure, ...top } = readOptions('', given, bookTable)
-  const options = {
-    ...top,
-    flush: readOptions('flush', flush, flushTable),
-    journal: readOptions('journal', journal, journalTable),
-    pressure: readOptions('pressure', pressure, pressureTable),
-  }
-  const { signal } = options
+  const { signal } = top
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalidOption('signal', 'an AbortSignal', signal)
+  }
+  return { ...top, ...readOptionGroups({ flush, journal, pressure }) }
+}
+
+/** `flush`, `journal` and `pressure`, and what contradicts itself in them. */
+export function readOptionGroups(given: {
+  readonly flush: FlushOptions | undefined
+  readonly journal: JournalOptions | undefined
+  readonly pressure: PressureOptions | undefined
+}) {
+  const options = {
+    flush: readOptions('flush', given.flush, flushTable),
+    journal: readOptions('journal', given.journal, journalTable),
+    pressure: readOptions('pressure', given.pressure, pressureTable),
   }
   refuseRetryLimits(options.flush)
   contradiction(

@@ -18,7 +18,7 @@ import { type ControlBook, controlMethods, type Params } from '../control/method
 import { DeadLetters } from '../flush/dead-letters.ts'
 import { lockName } from '../journal/segment.ts'
 import { openDaybook } from '../open-daybook.ts'
-import { storeFromUrl } from '../store/store-url.ts'
+import { sqlitePathOf, storeFromUrl } from '../store/store-url.ts'
 import type { CommandContext } from './context.ts'
 import { UsageError } from './exit-codes.ts'
 import { stoppedBook } from './stopped-book.ts'
@@ -72,12 +72,26 @@ export async function openAccess(
         'postgres://…, or set DAYBOOK_STORE.',
     )
   }
+  await refuseNewDatabase(url)
   const store = await storeFromUrl(url)
   const { signal } = context
   const book = await openDaybook({ directory, store, control: false, openTimeoutMs, signal })
   return accessTo(book, 'opened', context, () =>
     book.close(signal.aborted ? { drainTimeoutMs: 0 } : {}),
   )
+}
+
+/**
+ * An application has opened the directory, so its database is there. A misspelt path would be made anew, and what the journal
+ * still has would be flushed into it.
+ */
+async function refuseNewDatabase(url: string): Promise<void> {
+  const path = sqlitePathOf(url)
+  if (path === undefined || (await nodeFiles.size(path)) !== undefined) return
+  throw new DaybookError('STORE_MISCONFIGURED', `There is no SQLite database ${path}.`, {
+    details: { path },
+    hint: 'Give the one that the application writes to.',
+  })
 }
 
 /** Holds the directory: for what changes its files. */

@@ -50,7 +50,7 @@ Examples:
   daybook dead-letters list ./data          what was refused, and why?
   daybook journal verify ./data             is the journal whole?
 
-Every command takes --json. Commands work beside the running application, and on a stopped one.
+Every command but serve takes --json. Commands work beside the running application, and on a stopped one.
 ${exitCodesHelp}`,
     )
     .addCommand(demoCommand(context, finish))

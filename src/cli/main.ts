@@ -4,11 +4,10 @@
 import { systemClock } from '../base/clock.ts'
 import { runCommandLine } from './command-line.ts'
 import { exitCodes } from './exit-codes.ts'
-import { nodeTooOld } from './node-version.ts'
+import { tooOldNode } from './node-version.ts'
 import { Terminal } from './terminal.ts'
 
-// An older one fails somewhere later, with a message about something else.
-const tooOld = nodeTooOld(process.versions.node)
+const tooOld = tooOldNode(process.versions.node)
 if (tooOld !== undefined) {
   process.stderr.write(`${tooOld}\n`)
   process.exit(exitCodes.problem)

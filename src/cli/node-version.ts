@@ -1,9 +1,10 @@
-/** The oldest Node.js that has all that is used: `engines` in package.json says the same. */
-const oldest = { major: 22, minor: 13 }
+/** The oldest Node.js that has all that is used here; package.json says the same under `engines`. */
 
-/** What to say where this Node.js is too old, such as `20.19.2`; undefined where it is not. */
-export function nodeTooOld(version: string): string | undefined {
+const [oldestMajor, oldestMinor] = [22, 13]
+
+/** What to tell the user of an older one, or undefined. `version` is as in `process.versions.node`. */
+export function tooOldNode(version: string): string | undefined {
   const [major = 0, minor = 0] = version.split('.').map(Number)
-  if (major > oldest.major || (major === oldest.major && minor >= oldest.minor)) return undefined
-  return `error: daybook needs Node.js ${oldest.major}.${oldest.minor} or later, and this is ${version}.`
+  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) return undefined
+  return `error: daybook needs Node.js ${oldestMajor}.${oldestMinor} or later, and this is ${version}.`
 }

@@ -1,19 +1,20 @@
 /** `daybook serve --check`: what the configuration means for the real database, without serving anything. */
 
 import type { Clock } from '../base/clock.ts'
-import { storeFromUrl } from '../store/store-url.ts'
-import type { ServerConfig } from '../server/config.ts'
+import type { Files } from '../base/files.ts'
+import { defaultStore, type ServerConfig } from '../server/config.ts'
 import { describeTable, lookError } from '../server/mapped-table.ts'
 import type { TableSchema } from '../store/schema.ts'
+import { storeFromUrl } from '../store/store-url.ts'
 import { table, type Terminal } from './terminal.ts'
 
 /** Throws what would stand in the way of serving. No lane is claimed, and no row is written. */
 export async function checkLines(
   config: ServerConfig,
-  { clock }: { readonly clock: Clock },
+  { clock, files }: { readonly clock: Clock; readonly files: Files },
   terminal: Terminal,
 ): Promise<string[]> {
-  const store = await storeFromUrl(config.store)
+  const store = await storeFromUrl(await urlToLookAt(config, files))
   const abort = new AbortController()
   const timer = clock.setTimer(config.book.openTimeoutMs ?? 30_000, () => abort.abort())
   try {
@@ -37,6 +38,13 @@ export async function checkLines(
     timer.cancel()
     await store.close()
   }
+}
+
+/** The database that a first start makes is looked at in memory: there is nothing in it, and a check leaves nothing. */
+async function urlToLookAt({ store, directory }: ServerConfig, files: Files): Promise<string> {
+  if (store !== defaultStore(directory)) return store
+  const size = await files.size(store.slice('sqlite:'.length))
+  return size === undefined ? 'sqlite::memory:' : store
 }
 
 const rowExpiries = {

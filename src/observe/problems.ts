@@ -23,16 +23,15 @@ export function problemsOf(stats: BookStats): Problem[] {
   const add = (is: boolean, code: ProblemCode, message: () => string): void => {
     if (is) problems.push({ code, message: message() })
   }
-  const { deadLetters, state, journal, breaker, pressure } = stats
+  const { deadLetters, state, journal, breaker, haltedBy, pressure } = stats
   add(deadLetters.count > 0, 'DEAD_LETTERS', () =>
     deadLetters.count === 1 ? '1 dead letter' : `${grouped(deadLetters.count)} dead letters`,
   )
   add(state === 'paused', 'PAUSED', () => 'flushing is paused')
-  add(
-    state === 'halted',
-    'HALTED',
-    () => 'flushing has halted until someone changes something and resumes it',
-  )
+  add(state === 'halted', 'HALTED', () => {
+    const why = haltedBy === undefined ? '' : `: ${haltedBy.code} ${haltedBy.message}`
+    return `flushing has halted until someone mends the cause and resumes it${why}`
+  })
   add(
     state === 'fenced',
     'FENCED',

@@ -6,6 +6,7 @@ import type { Position } from '../mutation/mutation.ts'
 import type { BreakerSnapshot } from '../flush/breaker.ts'
 import type { LaneState } from '../flush/lane-flusher.ts'
 import type { JournalStats } from '../journal/journal.ts'
+import type { StoreFailure } from '../store/store.ts'
 import type { PressureState } from './events.ts'
 import type { Summary } from './histogram.ts'
 
@@ -63,6 +64,8 @@ export interface BookStats {
   /** Attempts after the first. */
   readonly retries: number
   readonly breaker: BreakerSnapshot
+  /** Where flushing has halted: why, as the store says it. */
+  readonly haltedBy: StoreFailure | undefined
   readonly pressure: {
     /** See `events.ts`. */
     readonly state: PressureState

@@ -13,15 +13,16 @@
  */
 
 import { DaybookError } from '../base/errors.ts'
-import { readOptions, type OptionTable } from '../base/options.ts'
+import { invalidOption, readOptions, type OptionTable } from '../base/options.ts'
 import {
   bookTable,
   readCacheOptions,
+  readOptionGroups,
   type CacheOptions,
   type DaybookOptions,
 } from '../book/options.ts'
-import type { HttpOptions } from './http/http-options.ts'
-import { readRedisOptions, type RedisOptions } from './redis/options.ts'
+import { readHttpOptions, type HttpOptions } from './http/http-options.ts'
+import { readRedisOptions, refuseOpenDoor, type RedisOptions } from './redis/options.ts'
 import { noDeadlineMs } from './redis/databases.ts'
 import type { RowExpiry } from './redis/table-space.ts'
 
@@ -70,22 +71,40 @@ const serverTable = {
 /** Throws INVALID_OPTION. Where an option is, its path says: `caches.users.table`. */
 export function readServerConfig(given: object): ServerConfig {
   const { directory, store, caches, redis, http, ...rest } = readOptions('', given, serverTable)
-  const { enabled = true, ...httpOptions } = (http ?? {}) as HttpOptions & { enabled?: boolean }
+  // All of it is checked now: a mistake is found before anything is opened, and by --check.
+  const book = rest as ServerConfig['book']
+  const { flush, journal, pressure } = book
+  readOptionGroups({ flush, journal, pressure })
+  const redisOptions = readRedisOptions(redis)
+  if (redisOptions.enabled) refuseOpenDoor(redisOptions)
   return {
     directory,
-    store: store ?? `sqlite:${directory}/store.sqlite`,
+    store: store ?? defaultStore(directory),
     caches: readCaches(caches),
-    redis: readRedisOptions(redis),
-    http: { ...httpOptions, enabled },
-    book: rest as ServerConfig['book'],
+    redis: redisOptions,
+    http: readHttp(http),
+    book,
   }
 }
 
+/** Where no store is configured. */
+export function defaultStore(directory: string): string {
+  return `sqlite:${directory}/store.sqlite`
+}
+
+function readHttp(given: object | undefined): ServerConfig['http'] {
+  if (Array.isArray(given)) throw invalidOption('http', 'an object', given)
+  const { enabled = true, ...options } = (given ?? {}) as HttpOptions & { enabled?: unknown }
+  if (typeof enabled !== 'boolean') throw invalidOption('http.enabled', 'true or false', enabled)
+  readHttpOptions(options)
+  return { ...options, enabled }
+}
+
 function readCaches(given: object | undefined): ServerConfig['caches'] {
+  if (Array.isArray(given)) throw invalidOption('caches', 'an object', given)
   const caches = new Map<string, { options: CacheOptions<unknown>; rowExpiry: RowExpiry }>()
   for (const [name, cache] of Object.entries(given ?? {}) as [string, ServedCacheOptions][]) {
     checkCacheName(name)
-    // Checked now, so that a mistake is found before anything is opened.
     const { expire, ...options } = cache
     checkRowExpiry(name, expire)
     const own: CacheOptions<unknown> =

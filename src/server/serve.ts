@@ -4,10 +4,12 @@ import { waitFor, withSignal } from '../base/deadline.ts'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import type { CloseReport, Daybook } from '../book/daybook.ts'
+import { makeDirectory } from '../book/open.ts'
 import type { CacheOptions } from '../book/options.ts'
 import { openDaybook } from '../open-daybook.ts'
 import { storeFromUrl } from '../store/store-url.ts'
 import type { ServerConfig } from './config.ts'
+import { logEvents } from './event-log.ts'
 import type { HttpOptions } from './http/http-options.ts'
 import { startHttp, type Http } from './http/http-server.ts'
 import { startRedis, type Redis } from './redis/redis-server.ts'
@@ -39,12 +41,13 @@ export interface ServeParts extends Omit<Ports, 'logger'> {
 /** Opens everything, or nothing. */
 export async function serve(config: ServerConfig, parts: ServeParts): Promise<Serving> {
   const { clock, random, logger, files, signal } = parts
-  await files.makeDirectory(config.directory)
+  await makeDirectory(files, config.directory)
   const store = await storeFromUrl(config.store)
   const book = await openDaybook(
     { ...config.book, directory: config.directory, store, logger, signal },
     parts,
   )
+  logEvents(book, { clock, logger })
   const opened: (() => Promise<unknown>)[] = [() => book.close({ drainTimeoutMs: 0 })]
   try {
     let current = config

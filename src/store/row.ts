@@ -237,7 +237,7 @@ function unknownField(schema: TableSchema, name: string): DaybookError {
     `Table "${schema.table}" of this cache has no column "${name}".${didYouMean(name, known)}`,
     {
       details: { table: schema.table, column: name },
-      hint: 'Add the column, or give the cache a `rest` column for fields like it.',
+      hint: 'Add the column, or give the cache a `rest` column. One that the database fills by itself, such as by now(), is there if `columns` lists it; a generated one is not.',
     },
   )
 }

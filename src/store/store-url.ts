@@ -8,9 +8,10 @@ import type { Store } from './store.ts'
 
 /** Drivers are loaded only when they are asked for. Throws INVALID_OPTION; the URL, which may hold a password, is not shown. */
 export async function storeFromUrl(url: string): Promise<Store> {
-  if (/^sqlite:./.test(url)) {
+  const path = sqlitePathOf(url)
+  if (path !== undefined) {
     const { sqlite } = await import('./sqlite/index.ts')
-    return sqlite({ path: url.replace(/^sqlite:(\/\/)?/, '') })
+    return sqlite({ path })
   }
   if (/^postgres(ql)?:\/\//.test(url)) {
     const { postgres } = await import('./postgres/index.ts')
@@ -24,6 +25,11 @@ export async function storeFromUrl(url: string): Promise<Store> {
       hint: 'Use sqlite:path/to/file.db or postgres://user:password@host/database.',
     },
   )
+}
+
+/** undefined where the URL is of another database. */
+export function sqlitePathOf(url: string): string | undefined {
+  return /^sqlite:./.test(url) ? url.replace(/^sqlite:(\/\/)?/, '') : undefined
 }
 
 /** The same URL with the schema for Daybook's own tables. */

@@ -51,6 +51,18 @@ describe('node files', () => {
     await file.close()
   })
 
+  test.runIf(process.platform === 'linux')(
+    'say so where a directory takes no new one',
+    { timeout: 10_000 },
+    async () => {
+      await expect(nodeFiles.makeDirectory('/proc/daybook/data')).rejects.toThrow(/ENOENT/)
+      const file = await nodeFiles.open(at('file'), 'create')
+      await file.close()
+      await expect(nodeFiles.makeDirectory(at('file/data'))).rejects.toThrow(/EEXIST/)
+      await expect(nodeFiles.makeDirectory(at('file'))).rejects.toThrow(/EEXIST/)
+    },
+  )
+
   test('are private to the user', async () => {
     await nodeFiles.makeDirectory(at('deep/er'))
     await nodeFiles.makeDirectory(at('deep/er'))

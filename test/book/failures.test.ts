@@ -70,9 +70,13 @@ describe('a store that answers otherwise', () => {
     store.inject({ at: 'begin', kind: 'misconfigured' })
     await users.set('1', user('a'))
     await halted
-    expect(book.stats().state).toBe('halted')
+    expect(book.stats()).toMatchObject({
+      state: 'halted',
+      haltedBy: { kind: 'misconfigured' },
+    })
     await users.set('2', user('b'))
     book.resume()
+    expect(book.stats().haltedBy).toBeUndefined()
     await book.flush()
     expect(place.database.rows('users').size).toBe(2)
     await book.close()

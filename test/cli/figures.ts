@@ -36,6 +36,7 @@ export const figures: BookStats = {
     nextProbeInMs: undefined,
     lastFailure: undefined,
   },
+  haltedBy: undefined,
   pressure: { state: 'none', waitingWrites: 0 },
   deadLetters: { count: 0, bytes: 0 },
   limits: { memoryBytes: 16 << 20, journalBytes: 4 * 2 ** 30, deadLetterBytes: 256 << 20 },

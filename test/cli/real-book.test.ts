@@ -184,4 +184,14 @@ describe('after it has stopped', () => {
     expect(wrong.code).not.toBe(0)
     expect(wrong.err).not.toContain(' at ')
   })
+
+  it('a store whose path is misspelt is refused, and not made', async () => {
+    await makeDeadLetters()
+    await closeBook()
+    const misspelt = join(folder, 'shpo.db')
+    const { code, err } = await run(['flush', directory, '--store', `sqlite:${misspelt}`])
+    expect(code).toBe(1)
+    expect(err).toContain(`There is no SQLite database ${misspelt}.`)
+    expect(readdirSync(folder)).not.toContain('shpo.db')
+  })
 })

@@ -40,6 +40,7 @@ function statsWith(changes: Partial<BookStats>): BookStats {
       nextProbeInMs: undefined,
       lastFailure: undefined,
     },
+    haltedBy: undefined,
     pressure: { state: 'none', waitingWrites: 0 },
     deadLetters: { count: 8, bytes: 80 },
     limits: { memoryBytes: 16_384, journalBytes: 65_536, deadLetterBytes: 4096 },

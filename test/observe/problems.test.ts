@@ -43,7 +43,13 @@ it.each([
   [{ state: 'paused' }, ['PAUSED: flushing is paused']],
   [
     { state: 'halted' },
-    ['HALTED: flushing has halted until someone changes something and resumes it'],
+    ['HALTED: flushing has halted until someone mends the cause and resumes it'],
+  ],
+  [
+    { state: 'halted', haltedBy: { ...failure, code: '42703', message: 'there is no column' } },
+    [
+      'HALTED: flushing has halted until someone mends the cause and resumes it: 42703 there is no column',
+    ],
   ],
   [
     { state: 'fenced' },

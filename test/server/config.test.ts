@@ -1,6 +1,6 @@
 /** The configuration of `daybook serve`: files, environment, flags, and what is wrong with them. */
 
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, test } from 'vitest'
@@ -46,6 +46,16 @@ describe('the configuration', () => {
     [{ redis: { prot: 1 } }, 'redis.prot', 'Did you mean port?'],
     [{ redis: { port: 70_000 } }, 'redis.port', '65535'],
     [{ redis: { port: '6380' } }, 'redis.port', 'integer'],
+    [{ redis: { host: '0.0.0.0' } }, 'redis.password', 'Set redis.password'],
+    [{ http: { token: 'short' } }, 'http.token', '16 characters'],
+    [{ http: { prot: 1 } }, 'http.prot', 'Did you mean port?'],
+    [{ http: { enabled: 'yes' } }, 'http.enabled', 'true or false'],
+    [{ http: [] }, 'http', 'an object'],
+    [{ caches: [{ table: 'users', key: 'id' }] }, 'caches', 'an object'],
+    [{ flush: { delay: 5 } }, 'flush.delay', 'There is no option'],
+    [{ journal: { maxBytes: 1000 } }, 'journal.maxBytes', '131072'],
+    [{ journal: { maxBytes: 1 << 20 } }, 'journal.segmentBytes (twice)', 'journal.maxBytes'],
+    [{ pressure: { policy: 'drop' } }, 'pressure.policy', 'wait'],
     [{ caches: { users: { table: 'users' } } }, 'caches.users', 'needs a `key`'],
     [{ caches: { users: { tabel: 'users' } } }, 'caches.users.tabel', 'table'],
     [{ caches: { 'a:b': {} } }, 'caches.a:b', 'without a colon'],
@@ -126,6 +136,14 @@ describe('daybook serve --check', () => {
     expect(out).toContain('The configuration is good.')
     expect(database.prepare('SELECT * FROM daybook_checkpoints').all()).toEqual([])
     database.close()
+  })
+
+  test('leaves nothing behind where nothing has been started yet', async () => {
+    const directory = join(temporaryDirectory(), 'data')
+    const { code, out } = await run(['serve', '--directory', directory, '--check'])
+    expect(out).toContain('The configuration is good.')
+    expect(code).toBe(0)
+    expect(existsSync(directory)).toBe(false)
   })
 
   test('says what is wrong with a table, and ends with an error', async () => {

@@ -105,6 +105,14 @@ describe('daybook serve', () => {
     },
   )
 
+  test('says so where the directory is a file', { timeout: 60_000 }, async () => {
+    const { config, write } = place()
+    write({ directory: config })
+    const served = new ServeProcess(['--config', config])
+    await served.says(/error DIRECTORY_UNUSABLE/)
+    expect(await served.ends()).toBe(exitCodes.problem)
+  })
+
   test('says so where the database is away, once it has waited for it', async () => {
     const { config, write } = place()
     const store = `postgres://nobody@127.0.0.1:${await freePort()}/shop`

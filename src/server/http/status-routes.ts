@@ -70,7 +70,7 @@ const stats = object(
       negativeHits: whole,
     }),
   },
-  { drainEstimateMs: amount },
+  { drainEstimateMs: amount, haltedBy: anything },
 )
 const sample = object({
   atMs: amount,

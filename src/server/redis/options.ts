@@ -1,6 +1,8 @@
 /** Options of the Redis-protocol server, in one table. Everything is finite. */
 
+import { DaybookError } from '../../base/errors.ts'
 import { invalidOption, readOptions, type OptionTable, type Options } from '../../base/options.ts'
+import { isLoopback } from '../loopback.ts'
 import { canonicalEvents, eventLetters } from './keyspace-events.ts'
 
 const kibibyte = 1024
@@ -155,4 +157,17 @@ export function readRedisOptions(given: object | undefined): RedisOptions {
     throw invalidOption(path, `letters of ${eventLetters}`, options.notifyKeyspaceEvents)
   }
   return { ...options, notifyKeyspaceEvents: events }
+}
+
+/** Whoever can reach the port can read and write everything, so beyond this machine there must be a password. */
+export function refuseOpenDoor({ host, password }: Pick<RedisOptions, 'host' | 'password'>): void {
+  if (password !== undefined || isLoopback(host)) return
+  throw new DaybookError(
+    'INVALID_OPTION',
+    `redis.host is ${host}, which others can reach, and there is no password.`,
+    {
+      details: { path: 'redis.password' },
+      hint: 'Set redis.password, or listen on 127.0.0.1.',
+    },
+  )
 }

@@ -2,18 +2,17 @@
 
 import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../../base/clock.ts'
-import { DaybookError, reasonOf } from '../../base/errors.ts'
+import { reasonOf } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
 import type { Logger } from '../../base/log.ts'
 import type { Random } from '../../base/random.ts'
 import type { Daybook } from '../../book/daybook.ts'
-import { isLoopback } from '../loopback.ts'
 import { Channels } from './channels.ts'
 import { Connection } from './connection.ts'
 import { Databases, type Mapping } from './databases.ts'
 import { KeyspaceEvents } from './keyspace-events.ts'
 import { Listener } from './listener.ts'
-import { liveRedisOptions, type RedisOptions } from './options.ts'
+import { liveRedisOptions, refuseOpenDoor, type RedisOptions } from './options.ts'
 import { Server } from './server.ts'
 
 export interface RedisParts {
@@ -115,17 +114,4 @@ export async function startRedis(
       return closing
     },
   }
-}
-
-/** Whoever can reach the port can read and write everything, so beyond this machine there must be a password. */
-function refuseOpenDoor({ host, password }: Pick<RedisOptions, 'host' | 'password'>): void {
-  if (password !== undefined || isLoopback(host)) return
-  throw new DaybookError(
-    'INVALID_OPTION',
-    `redis.host is ${host}, which others can reach, and there is no password.`,
-    {
-      details: { path: 'redis.password' },
-      hint: 'Set redis.password, or listen on 127.0.0.1.',
-    },
-  )
 }

@@ -1,7 +1,7 @@
 /**
  * Keys of a mapped cache: `users:42` is the row of its table with the key 42, and a composite key has as many parts,
- * `orders:acme:7`. A row is a hash whose fields are its columns; one that is NULL is not there. As a string, by GET and
- * SET, a row is JSON.
+ * `orders:acme:7`, or is a JSON array where a part has a colon, `visits:["2026-11-26T08:30:00.000Z","berlin"]`. A row is a
+ * hash whose fields are its columns; one that is NULL is not there. As a string, by GET and SET, a row is JSON.
  *
  * Increments reach the database as increments, in the column's own type.
  *
@@ -72,10 +72,11 @@ export class TableSpace implements Space {
     if (text === undefined) throw new RedisError('ERR the key of a row is UTF-8')
     const { schema } = this.keyspace
     if (schema.key.length === 1) return canonicalKey(schema, text)
-    const parts = text.split(':')
+    const parts = arrayOfTexts(text, schema.key.length) ?? text.split(':')
     if (parts.length !== schema.key.length) {
       throw new RedisError(
-        `ERR a key of table "${schema.table}" is ${this.#prefix}${schema.key.map(({ name }) => `<${name}>`).join(':')}`,
+        `ERR a key of table "${schema.table}" is ${this.#prefix}${schema.key.map(({ name }) => `<${name}>`).join(':')}, ` +
+          'or a JSON array of the parts where one has a colon',
       )
     }
     return canonicalKey(schema, parts)
@@ -121,8 +122,7 @@ export class TableSpace implements Space {
 
   nameOf(key: string): string {
     const { schema } = this.keyspace
-    const text = schema.key.length === 1 ? key : (JSON.parse(key) as string[]).join(':')
-    return this.#prefix + binaryOfUtf8(text)
+    return this.#prefix + binaryOfUtf8(schema.key.length === 1 ? key : nameOfParts(key))
   }
 
   isOver(): boolean {
@@ -402,4 +402,24 @@ export class TableSpace implements Space {
 function jsonMember(_name: string, value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString()
   return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value
+}
+
+/** Parts of a composite key that are given as JSON; undefined where they are not. */
+function arrayOfTexts(text: string, length: number): string[] | undefined {
+  if (!text.startsWith('[')) return undefined
+  let parts: unknown
+  try {
+    parts = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  if (!Array.isArray(parts) || parts.length !== length) return undefined
+  return parts.every((part) => typeof part === 'string') ? parts : undefined
+}
+
+/** Of a canonical composite key, which is JSON: what `keyOf` reads back as the same key. */
+function nameOfParts(key: string): string {
+  const parts = JSON.parse(key) as string[]
+  const isPlain = parts.every((part) => !part.includes(':')) && !parts[0]?.startsWith('[')
+  return isPlain ? parts.join(':') : key
 }

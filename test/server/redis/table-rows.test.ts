@@ -114,6 +114,22 @@ describe('a row', () => {
     ])
   })
 
+  test.each(['a:b', ':', '[', '["x"', 'b:"\\'])(
+    'of a composite key has a name that leads back to it where a part is %j',
+    async (tenant) => {
+      const { book, client, rows } = await served(options)
+      const redis = await client()
+      const name = `orders:${JSON.stringify([tenant, '7'])}`
+      expect(await redis.call('HINCRBY', name, 'total', 3)).toBe(3)
+      await book.flush()
+      expect(rows('SELECT * FROM orders')).toEqual([{ tenant, id: 7, total: 3 }])
+      const [listed] = (await redis.call('KEYS', 'orders:*')) as string[]
+      expect(listed).toBe(name)
+      expect(await redis.call('HGET', name, 'total')).toBe('3')
+      expect(await redis.failure('HGETALL', 'orders:["a"]')).toMatch('JSON array')
+    },
+  )
+
   test('takes nothing that its table does not, and says what', async () => {
     const { client } = await served(options)
     const redis = await client()
