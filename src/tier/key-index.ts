@@ -7,7 +7,11 @@
  *
  *     slots, open addressing:   hash │ number   hash │ number   …        number 0: a free slot
  *                                          │
- *     items:                               └─▶ item ─▶ key
+ *     pairs:                               └─▶ item │ value
+ *                                               └─▶ key
+ *
+ * Values are here and not in their items: a new value of an old object is noted by the collector, and one place in one array
+ * is noted more cheaply than one in each of many objects (it was a sixteenth of a SET).
  */
 
 import { keyHash } from './key-hash.ts'
@@ -18,12 +22,12 @@ interface Keyed {
 
 const initialSlots = 256
 
-export class KeyIndex<Item extends Keyed> {
+export class KeyIndex<Item extends Keyed, Value> {
   /** Two words for each slot. */
   #slots = new Uint32Array(2 * initialSlots)
   #mask = initialSlots - 1
-  /** By number. The first one is none. */
-  readonly #items: (Item | undefined)[] = [undefined]
+  /** An item and its value for each number. The first pair is none. */
+  readonly #pairs: (Item | Value | undefined)[] = [undefined, undefined]
   /** Numbers that may be given again. */
   readonly #free: number[] = []
   #hashes = new Uint32Array(0)
@@ -39,7 +43,7 @@ export class KeyIndex<Item extends Keyed> {
   }
 
   get size(): number {
-    return this.#items.length - 1 - this.#free.length
+    return this.#pairs.length / 2 - 1 - this.#free.length
   }
 
   get(key: string): Item | undefined {
@@ -48,7 +52,16 @@ export class KeyIndex<Item extends Keyed> {
       if (item !== undefined) return item
     }
     const slot = this.#slotOf(key)
-    return slot < 0 ? undefined : this.#items[this.#slots[2 * slot + 1] as number]
+    return slot < 0 ? undefined : this.#itemAt(this.#slots[2 * slot + 1] as number)
+  }
+
+  /** Of the item that `add` gave this number. */
+  valueAt(number: number): Value | undefined {
+    return this.#pairs[2 * number + 1] as Value | undefined
+  }
+
+  setValue(number: number, value: Value | undefined): void {
+    this.#pairs[2 * number + 1] = value
   }
 
   /**
@@ -68,7 +81,7 @@ export class KeyIndex<Item extends Keyed> {
       while (slots[2 * slot + 1] !== 0 && slots[2 * slot] !== hash) slot = (slot + 1) & mask
       hashes[at] = slots[2 * slot + 1] as number
     }
-    for (let at = 0; at < count; at++) found[at] = this.#items[hashes[at] as number]
+    for (let at = 0; at < count; at++) found[at] = this.#itemAt(hashes[at] as number)
     this.#forgetRecent()
     for (let at = 0; at < count; at++) {
       const item = found[at]
@@ -78,13 +91,14 @@ export class KeyIndex<Item extends Keyed> {
     }
   }
 
-  /** The key must not be there. */
-  add(item: Item): void {
+  /** The key must not be there. Returns the item's number, which is its own until it is removed. */
+  add(item: Item): number {
     if (2 * (this.size + 1) > this.#mask + 1) this.#grow()
     let number = this.#free.pop()
-    if (number === undefined) number = this.#items.push(item) - 1
-    else this.#items[number] = item
+    if (number === undefined) number = this.#pairs.push(item, undefined) / 2 - 1
+    else this.#pairs[2 * number] = item
     this.#place(this.#hashOf(item.key), number)
+    return number
   }
 
   remove(key: string): void {
@@ -94,7 +108,8 @@ export class KeyIndex<Item extends Keyed> {
     if (slot < 0) return
     this.#forgetRecent()
     const number = slots[2 * slot + 1] as number
-    this.#items[number] = undefined
+    this.#pairs[2 * number] = undefined
+    this.#pairs[2 * number + 1] = undefined
     this.#free.push(number)
     // What would not be found over the gap moves into it (Knuth, TAOCP 3, algorithm 6.4R).
     for (let next = (slot + 1) & mask; ; next = (next + 1) & mask) {
@@ -111,9 +126,13 @@ export class KeyIndex<Item extends Keyed> {
   clear(): void {
     this.#slots = new Uint32Array(2 * initialSlots)
     this.#mask = initialSlots - 1
-    this.#items.length = 1
+    this.#pairs.length = 2
     this.#free.length = 0
     this.#forgetRecent()
+  }
+
+  #itemAt(number: number): Item | undefined {
+    return this.#pairs[2 * number] as Item | undefined
   }
 
   /** What was asked for last, or the next one. */
@@ -142,7 +161,7 @@ export class KeyIndex<Item extends Keyed> {
     for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const number = slots[2 * slot + 1] as number
       if (number === 0) return -1
-      if (slots[2 * slot] === hash && this.#items[number]?.key === key) return slot
+      if (slots[2 * slot] === hash && this.#itemAt(number)?.key === key) return slot
     }
   }
 

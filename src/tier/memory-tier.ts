@@ -14,11 +14,14 @@ import type { Fields, Position } from '../mutation/mutation.ts'
 import { KeyIndex } from './key-index.ts'
 import type { Tier, TierEntry } from './tier.ts'
 
+type Nodes = KeyIndex<Node, Fields>
+
 /** The entry and its place in one object: a write of a cached key allocates nothing here. */
 class Node implements TierEntry {
   readonly key: string
+  readonly #nodes: Nodes
   // What a hit looks at comes first: it shares lines of the processor's cache.
-  value: Fields | undefined
+  #number: number
   position: Position
   /** undefined: never. A number that is no small integer is an object of its own, and each look at it a cache miss. */
   ends: number | undefined = undefined
@@ -28,14 +31,30 @@ class Node implements TierEntry {
   bytes: number
   newer: Node | undefined = undefined
   older: Node | undefined
+  #last: Fields | undefined = undefined
 
-  constructor(key: string, older: Node | undefined) {
+  constructor(key: string, nodes: Nodes, older: Node | undefined) {
     this.key = key
-    this.value = undefined
+    this.#nodes = nodes
+    this.#number = nodes.add(this)
     this.position = 0
     this.flat = true
     this.bytes = 0
     this.older = older
+  }
+
+  get value(): Fields | undefined {
+    return this.#number === 0 ? this.#last : this.#nodes.valueAt(this.#number)
+  }
+
+  set value(value: Fields | undefined) {
+    this.#nodes.setValue(this.#number, value)
+  }
+
+  /** It is dropped: who still looks at it sees what it had, and not what its number comes to stand for. */
+  leave(): void {
+    this.#last = this.value
+    this.#number = 0
   }
 
   get expiresAt(): number {
@@ -45,7 +64,7 @@ class Node implements TierEntry {
 
 export class MemoryTier implements Tier {
   readonly #maxBytes: number
-  readonly #nodes = new KeyIndex<Node>()
+  readonly #nodes: Nodes = new KeyIndex()
   #newest: Node | undefined
   #oldest: Node | undefined
   #hand: Node | undefined
@@ -112,6 +131,7 @@ export class MemoryTier implements Tier {
   }
 
   clear(): void {
+    for (let node = this.#oldest; node !== undefined; node = node.newer) node.leave()
     this.#nodes.clear()
     this.#newest = undefined
     this.#oldest = undefined
@@ -136,11 +156,10 @@ export class MemoryTier implements Tier {
   }
 
   #insert(key: string): Node {
-    const node = new Node(key, this.#newest)
+    const node = new Node(key, this.#nodes, this.#newest)
     if (this.#newest === undefined) this.#oldest = node
     else this.#newest.newer = node
     this.#newest = node
-    this.#nodes.add(node)
     return node
   }
 
@@ -150,6 +169,7 @@ export class MemoryTier implements Tier {
     else node.newer.older = node.older
     if (node.older === undefined) this.#oldest = node.newer
     else node.older.newer = node.newer
+    node.leave()
     this.#nodes.remove(node.key)
     this.#bytes -= node.bytes
   }

@@ -19,8 +19,9 @@ describe.each(Object.entries(hashes))('with %s', (_, hashOf) => {
   test('it knows what a Map knows, whatever is added and removed', () => {
     const random = seededRandom(20261126)
     const below = (bound: number): number => Math.floor(random() * bound)
-    const index = new KeyIndex<Item>(hashOf)
+    const index = new KeyIndex<Item, number>(hashOf)
     const model = new Map<string, Item>()
+    const numbers = new Map<string, number>()
     for (let serial = 0; serial < 6000; serial++) {
       const key = `k${'x'.repeat(below(4))}${below(400)}`
       if (model.has(key) && below(2) === 0) {
@@ -28,7 +29,10 @@ describe.each(Object.entries(hashes))('with %s', (_, hashOf) => {
         model.delete(key)
       } else if (!model.has(key)) {
         const item = { key, serial }
-        index.add(item)
+        const number = index.add(item)
+        expect(index.valueAt(number)).toBeUndefined()
+        index.setValue(number, serial)
+        numbers.set(key, number)
         model.set(key, item)
       }
       // What was found together is asked for next, in whatever order, and may be gone or another one by then.
@@ -39,7 +43,10 @@ describe.each(Object.entries(hashes))('with %s', (_, hashOf) => {
       expect(index.get(key)).toBe(model.get(key))
       expect(index.size).toBe(model.size)
       if (serial % 500 === 0) {
-        for (const [known, item] of model) expect(index.get(known)).toBe(item)
+        for (const [known, item] of model) {
+          expect(index.get(known)).toBe(item)
+          expect(index.valueAt(numbers.get(known) ?? 0)).toBe(item.serial)
+        }
       }
     }
     for (const key of model.keys()) index.remove(key)
@@ -47,7 +54,7 @@ describe.each(Object.entries(hashes))('with %s', (_, hashOf) => {
   })
 
   test('removing what is not there changes nothing', () => {
-    const index = new KeyIndex<Item>(hashOf)
+    const index = new KeyIndex<Item, number>(hashOf)
     index.remove('a')
     index.add({ key: 'a', serial: 1 })
     index.remove('b')
@@ -58,7 +65,7 @@ describe.each(Object.entries(hashes))('with %s', (_, hashOf) => {
 })
 
 test('it grows, and what was cleared is gone', () => {
-  const index = new KeyIndex<Item>()
+  const index = new KeyIndex<Item, number>()
   for (let serial = 0; serial < 10_000; serial++) index.add({ key: `key:${serial}`, serial })
   for (let serial = 0; serial < 10_000; serial++) {
     expect(index.get(`key:${serial}`)?.serial).toBe(serial)
@@ -71,7 +78,7 @@ test('it grows, and what was cleared is gone', () => {
 })
 
 test('many keys are found at once, in their order', () => {
-  const index = new KeyIndex<Item>()
+  const index = new KeyIndex<Item, number>()
   for (let serial = 0; serial < 1000; serial++) index.add({ key: `key:${serial}`, serial })
   const found: (Item | undefined)[] = []
   index.findAll(['key:7', 'nobody', 'key:999', 'key:7'], found)

@@ -44,3 +44,17 @@ test('an entry that claims no bytes takes one, so that the number of entries is 
   for (let key = 0; key < 100; key++) put(tier, String(key), 0)
   expect(tier.entries).toBe(10)
 })
+
+test('who looks at an entry that is dropped sees what it had, whatever takes its place', () => {
+  const tier = new MemoryTier(100)
+  tier.put('a', { n: 1 }, 1, Infinity, true, 10)
+  const removed = tier.get('a')
+  tier.remove('a')
+  tier.put('b', { n: 2 }, 2, Infinity, true, 10)
+  expect(removed?.value).toEqual({ n: 1 })
+  const cleared = tier.get('b')
+  tier.clear()
+  tier.put('c', { n: 3 }, 3, Infinity, true, 10)
+  expect(cleared?.value).toEqual({ n: 2 })
+  expect(tier.get('c')?.value).toEqual({ n: 3 })
+})
