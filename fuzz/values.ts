@@ -80,7 +80,7 @@ export const entry: fc.Arbitrary<Entry> = fc.record(
     lane: fc.integer({ min: 0, max: 65_535 }),
     cache: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 20 }),
     key: fc.string({ unit: 'grapheme', minLength: 1 }),
-    hash: fc.integer({ min: 0, max: 0xffffffff }),
+    hash: fc.integer(),
     mutation,
     continues: fc.boolean(),
     expiresAtMs: fc.option(fc.integer({ min: 0 }), { nil: undefined }),

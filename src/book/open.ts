@@ -193,6 +193,11 @@ async function claim(engine: Engine, journal: Journal): Promise<Claimed> {
       if (!away || ports.clock.now() - startedAt + delayMs >= options.openTimeoutMs) {
         throw failure === undefined ? storeError(store, error) : failureError(store, failure, error)
       }
+      if (attempt === 1) {
+        const { openTimeoutMs } = options
+        const code = failure?.code ?? 'STORE_UNAVAILABLE'
+        ports.logger.warn({ store: store.name, code, openTimeoutMs }, 'the database is awaited')
+      }
       await pause(delayMs, { clock: ports.clock, signal, what: opening })
     }
   }

@@ -118,6 +118,7 @@ describe('daybook serve', () => {
     const store = `postgres://nobody@127.0.0.1:${await freePort()}/shop`
     write({ store, openTimeoutMs: 1500 })
     const served = new ServeProcess(['--config', config])
+    await served.says(/warn the database is awaited .*"openTimeoutMs":1500/)
     await served.says(/error (STORE_UNAVAILABLE|TIMEOUT)/)
     expect(await served.ends()).toBe(exitCodes.unreachable)
   })

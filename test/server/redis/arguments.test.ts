@@ -25,7 +25,7 @@ const left = new Set([
     'hello',
     'client',
   ],
-  ...['blpop', 'brpop', 'wait', 'waitaof', 'auth', 'reset'],
+  ...['blpop', 'brpop', 'blmove', 'brpoplpush', 'wait', 'waitaof', 'auth', 'reset'],
 ])
 
 const key = fc.constantFrom(
@@ -61,6 +61,7 @@ const option = fc.constantFrom(
     'COUNT',
   ],
   ...['LIMIT', 'WITHVALUES', 'REPLACE', 'DB', 'BYTE', 'BIT', 'LEN', 'IDX', 'ASYNC', 'SYNC', 'TYPE'],
+  ...['LEFT', 'RIGHT', 'BEFORE', 'AFTER', 'RANK', 'MAXLEN'],
   ...[
     'get',
     'set',
@@ -147,7 +148,7 @@ describe('every command', () => {
           expect(await redis.reply()).toBe('the end')
         }),
         // What comes after a failure on the same connection says nothing.
-        { numRuns: 100, seed: 20_261_126, endOnFailure: true },
+        { numRuns: 200, seed: 20_261_126, endOnFailure: true },
       )
       expect(called.size).toBe(commands.length)
       // Most of them have also been given what they understand.
