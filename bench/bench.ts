@@ -50,6 +50,14 @@ export interface Bench {
   verdicts(figure: Figure): readonly Verdict[]
 }
 
+/** NaN of nothing. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] ?? NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2
+}
+
 export function ratio(of: number | undefined, to: number | undefined): number | undefined {
   return of === undefined || to === undefined ? undefined : of / to
 }

@@ -16,7 +16,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { administer } from '../test/support/postgres-server.ts'
-import type { Bed, Bench, Measures, Verdict } from './bench.ts'
+import { median, type Bed, type Bench, type Measures, type Verdict } from './bench.ts'
 
 const run = promisify(execFile)
 const keys = 100_000
@@ -112,8 +112,11 @@ async function compareProtocol(bed: Bed): Promise<Measures> {
 }
 
 async function compareDraining(bed: Bed): Promise<Measures> {
-  await administer(bed.postgres.url, 'CREATE DATABASE draining; ')
-  await administer(bed.postgres.url, 'CREATE DATABASE gathering; ')
+  for (const database of ['draining', 'gathering']) {
+    // An earlier round has left it, with the connections of a server that was killed.
+    await administer(bed.postgres.url, `DROP DATABASE IF EXISTS ${database} WITH (FORCE)`)
+    await administer(bed.postgres.url, `CREATE DATABASE ${database}`)
+  }
   const store = (database: string): { readonly store: string } => {
     const url = new URL(bed.postgres.url)
     url.pathname = database
@@ -246,13 +249,6 @@ function medianRatio(
   measure: (result: Result) => number,
 ): number {
   return median(of.map((result, at) => measure(result) / measure(to[at] ?? result)))
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  const middle = sorted.length >> 1
-  const upper = sorted[middle] ?? NaN
-  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2
 }
 
 async function cli(port: number, ...words: readonly string[]): Promise<string> {

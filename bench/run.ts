@@ -12,7 +12,7 @@ import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { met, type Bench, type Measures, type Side, type Verdict } from './bench.ts'
+import { median, met, type Bench, type Measures, type Side, type Verdict } from './bench.ts'
 import packageFile from './package.json' with { type: 'json' }
 import { benches } from './benches.ts'
 import {
@@ -124,8 +124,8 @@ async function measure(bench: Bench) {
   const figure = (side: string, measure: string): number | undefined => {
     const result = results.find((candidate) => candidate.side === side)
     if (result === undefined || result.reason !== undefined) return undefined
-    const values = result.rounds.map((measures) => measures[measure])
-    return median(values.filter((value) => value !== undefined))
+    const values = result.rounds.flatMap((measures) => measures[measure] ?? [])
+    return values.length === 0 ? undefined : median(values)
   }
   const verdicts = bench.verdicts(figure)
   for (const verdict of verdicts) say(`  → ${sentence(verdict)}`)
@@ -238,7 +238,7 @@ function describe(result: SideResult): string {
     const values = result.rounds.map((measures) => measures[measure] ?? NaN)
     const range =
       values.length > 1 ? ` (${number(Math.min(...values))} to ${number(Math.max(...values))})` : ''
-    return `${measure} ${number(median(values) ?? NaN)}${range}`
+    return `${measure} ${number(median(values))}${range}`
   })
   // Few measures stand side by side, many below each other.
   if (measures.length > 6) return [`  ${result.side}`, ...measures].join('\n    ')
@@ -261,16 +261,6 @@ function summarize(verdicts: readonly Verdict[]): void {
 function number(value: number): string {
   const digits = Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : 3
   return value.toLocaleString('en', { maximumFractionDigits: digits })
-}
-
-function median(values: readonly number[]): number | undefined {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = Math.floor(sorted.length / 2)
-  return sorted.length % 2 === 1 ? sorted[middle] : mean(sorted[middle - 1], sorted[middle])
-}
-
-function mean(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined || b === undefined ? undefined : (a + b) / 2
 }
 
 // The server is stopped when this process exits; a signal alone would end it without that.

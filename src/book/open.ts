@@ -12,7 +12,6 @@
 
 import { pause, refuseAborted, waitFor } from '../base/deadline.ts'
 import { DaybookError, isDaybookError, reasonOf } from '../base/errors.ts'
-import type { Files } from '../base/files.ts'
 import { silentLogger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import { DeadLetters } from '../flush/dead-letters.ts'
@@ -57,7 +56,7 @@ export async function openBook(
   try {
     const { directory } = options
     goOn()
-    await makeDirectory(ports.files, directory)
+    await makeDirectory(ports, directory)
     const journal = await openJournal(
       {
         directory: `${directory}/journal`,
@@ -128,10 +127,9 @@ export async function openBook(
   }
 }
 
-/** Throws DIRECTORY_UNUSABLE. */
-export async function makeDirectory(files: Files, directory: string): Promise<void> {
+async function makeDirectory(ports: Ports, directory: string): Promise<void> {
   try {
-    await files.makeDirectory(directory)
+    await ports.files.makeDirectory(directory)
   } catch (error) {
     throw new DaybookError(
       'DIRECTORY_UNUSABLE',

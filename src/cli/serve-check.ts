@@ -5,7 +5,7 @@ import type { Files } from '../base/files.ts'
 import { defaultStore, type ServerConfig } from '../server/config.ts'
 import { describeTable, lookError } from '../server/mapped-table.ts'
 import type { TableSchema } from '../store/schema.ts'
-import { storeFromUrl } from '../store/store-url.ts'
+import { sqlitePathOf, storeFromUrl } from '../store/store-url.ts'
 import { table, type Terminal } from './terminal.ts'
 
 /** Throws what would stand in the way of serving. No lane is claimed, and no row is written. */
@@ -42,9 +42,9 @@ export async function checkLines(
 
 /** The database that a first start makes is looked at in memory: there is nothing in it, and a check leaves nothing. */
 async function urlToLookAt({ store, directory }: ServerConfig, files: Files): Promise<string> {
-  if (store !== defaultStore(directory)) return store
-  const size = await files.size(store.slice('sqlite:'.length))
-  return size === undefined ? 'sqlite::memory:' : store
+  const path = sqlitePathOf(store)
+  if (path === undefined || store !== defaultStore(directory)) return store
+  return (await files.size(path)) === undefined ? 'sqlite::memory:' : store
 }
 
 const rowExpiries = {

@@ -4,7 +4,6 @@ import { waitFor, withSignal } from '../base/deadline.ts'
 import type { Logger } from '../base/log.ts'
 import type { Ports } from '../base/ports.ts'
 import type { CloseReport, Daybook } from '../book/daybook.ts'
-import { makeDirectory } from '../book/open.ts'
 import type { CacheOptions } from '../book/options.ts'
 import { openDaybook } from '../open-daybook.ts'
 import { storeFromUrl } from '../store/store-url.ts'
@@ -41,7 +40,6 @@ export interface ServeParts extends Omit<Ports, 'logger'> {
 /** Opens everything, or nothing. */
 export async function serve(config: ServerConfig, parts: ServeParts): Promise<Serving> {
   const { clock, random, logger, files, signal } = parts
-  await makeDirectory(files, config.directory)
   const store = await storeFromUrl(config.store)
   const book = await openDaybook(
     { ...config.book, directory: config.directory, store, logger, signal },

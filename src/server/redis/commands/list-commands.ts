@@ -62,14 +62,21 @@ function pop(side: Side): (call: Call) => string {
 }
 
 function lrange(call: Call): string {
+  const range = rangeOf(call)
+  return bulks(between(itemsAt(call, targetOf(call)), range))
+}
+
+type Range = readonly [start: number, end: number]
+
+function rangeOf(call: Call): Range {
   const start = safeIntegerOf(argumentOf(call, 2))
   const end = safeIntegerOf(argumentOf(call, 3))
   if (start === undefined || end === undefined) throw notAnInteger()
-  return bulks(between(itemsAt(call, targetOf(call)), start, end))
+  return [start, end]
 }
 
 /** Both are in it; negative ones count from the end. */
-function between(items: readonly string[], start: number, end: number): readonly string[] {
+function between(items: readonly string[], [start, end]: Range): readonly string[] {
   const from = start < 0 ? Math.max(0, items.length + start) : start
   const to = end < 0 ? items.length + end : end
   return to < from ? [] : items.slice(from, to + 1)
@@ -132,13 +139,11 @@ function lrem(call: Call): string {
 
 /** Writes the list also where nothing is cut off: for those who WATCH it that is a change, as in Redis. */
 function ltrim(call: Call): string {
-  const start = safeIntegerOf(argumentOf(call, 2))
-  const end = safeIntegerOf(argumentOf(call, 3))
-  if (start === undefined || end === undefined) throw notAnInteger()
+  const range = rangeOf(call)
   const target = targetOf(call)
   const current = target.space.live(target)
   if (current === undefined) return ok
-  target.space.setItems(target, current, between(target.space.items(current), start, end))
+  target.space.setItems(target, current, between(target.space.items(current), range))
   call.server.events.tellTaken(target, 'list', 'ltrim')
   return ok
 }
