@@ -23,6 +23,11 @@ export const redisTable = {
     default: undefined,
     doc: 'What AUTH and HELLO must give. Default: none is asked for.',
   },
+  socketThread: {
+    type: 'boolean',
+    default: false,
+    doc: 'Read and write the sockets, and encrypt, in a thread of their own.',
+  },
   tls: {
     type: 'object',
     default: undefined,

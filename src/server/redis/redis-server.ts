@@ -1,6 +1,5 @@
 /** Listens for clients of Redis. */
 
-import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { reasonOf } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
@@ -11,9 +10,11 @@ import { Channels } from './channels.ts'
 import { Connection } from './connection.ts'
 import { Databases, type Mapping } from './databases.ts'
 import { KeyspaceEvents } from './keyspace-events.ts'
-import { Listener } from './listener.ts'
 import { liveRedisOptions, refuseOpenDoor, type RedisOptions } from './options.ts'
 import { Server } from './server.ts'
+import type { ClientSocket } from './sockets/client-socket.ts'
+import { openListener } from './sockets/open-listener.ts'
+import { readTlsSecrets } from './sockets/tls-secrets.ts'
 
 export interface RedisParts {
   readonly clock: Clock
@@ -61,22 +62,22 @@ export async function startRedis(
   })
   await databases.open()
   const server = new Server({ config, book, turn, databases, channels, events, clock, random })
-  const accept = (socket: Socket): void => {
+  const accept = (socket: ClientSocket): void => {
     if (server.connections.size >= server.config.maxClients) {
       server.stats.rejectedConnections++
-      socket.on('error', () => socket.destroy())
-      socket.end('-ERR max number of clients reached\r\n')
-      socket.destroySoon()
+      socket.send('-ERR max number of clients reached\r\n')
+      socket.finish()
       return
     }
     server.stats.connections++
     const connection = new Connection(socket, server, server.nextId())
     server.connections.set(connection.session.id, connection)
   }
-  const listener = await Listener.open(config, parts.files, accept)
-  listener.onError((error) => {
+  const failed = (error: Error): void => {
     logger.error({ reason: reasonOf(error) }, 'the Redis port failed')
-  })
+  }
+  const secrets = await readTlsSecrets(config.tls, parts.files)
+  const listener = await openListener({ ...config, secrets }, { accept, failed }, clock)
   const { port } = listener
   server.port = port
 
@@ -96,9 +97,9 @@ export async function startRedis(
     },
     async prepare(changed) {
       refuseOpenDoor({ host: config.host, password: changed.password })
-      const renew = await listener.renewed(changed.tls, parts.files)
+      const renewed = await readTlsSecrets(changed.tls, parts.files)
       return () => {
-        renew()
+        if (renewed !== undefined) listener.renew(renewed)
         server.configure(Object.fromEntries(liveRedisOptions.map((name) => [name, changed[name]])))
         listener.admit(changed.maxClients)
       }
