@@ -148,10 +148,10 @@ export class Connection implements SocketEvents {
   }
 
   received(chunk: Buffer): void {
-    if (this.session.closing) return
     this.#server.stats.inputBytes += chunk.length
     // What came before it is not copied because of it.
     if (this.#due) this.runDue()
+    if (this.session.closing) return
     this.#parser.push(chunk)
     this.#due = true
     this.#server.due(this, chunk.length)
@@ -528,11 +528,11 @@ export class Connection implements SocketEvents {
 
   /** Up to so many requests wait in `#ahead` then, as far as they have arrived. */
   #readAhead(most: number): void {
-    if (this.#broken !== undefined) return
     if (this.#next > 0) {
       this.#ahead = this.#ahead.slice(this.#next)
       this.#next = 0
     }
+    if (this.#broken !== undefined) return
     try {
       while (this.#ahead.length < most) {
         const args = this.#parser.next()
