@@ -73,9 +73,16 @@ export class Wire {
   #events: WireEvents | undefined
   /** Someone is about to publish. */
   #due = false
+  /**
+   * The server's replies to a turn's requests, or to a commit, are there at once: they leave when its promises are done.
+   * Sockets are read one after the other: what one turn has read leaves together, for then it shares a commit.
+   */
+  readonly #soon: (publish: () => void) => void
   #closed = false
 
   constructor(memory: WireMemory, side: WireSide, clock: Clock) {
+    this.#soon =
+      side === 'server' ? (publish) => process.nextTick(publish) : (publish) => clock.defer(publish)
     const [inward, outward] =
       side === 'server' ? [memory.toServer, memory.toSockets] : [memory.toSockets, memory.toServer]
     this.#bells = memory.bells
@@ -88,13 +95,13 @@ export class Wire {
   }
 
   /**
-   * The other side sees it once this turn's callbacks and promises are done. Bytes that are too many for one frame come in
+   * The other side sees it together with what else this one puts about now (see `#soon`). Bytes that are too many for one frame come in
    * several of the same kind. False where it waits for room; it is kept as it is, so nobody may write to it.
    */
   put(kind: number, connection: number, detail: number, payload: Uint8Array | string): boolean {
     if (!this.#due) {
       this.#due = true
-      process.nextTick(this.#publish)
+      this.#soon(this.#publish)
     }
     const most = this.#maxBytes
     if (payload.length <= most) return this.#putOne({ kind, connection, detail, payload })
