@@ -160,7 +160,7 @@ const modulePlaces: Readonly<Record<string, readonly string[]>> = {
   'node:net': ['src/control/', 'src/server/redis/', 'src/store/postgres/'],
   'node:timers/promises': ['src/store/sqlite/', 'src/demo/'],
   'node:child_process': ['src/cli/', 'src/demo/'],
-  'node:worker_threads': ['src/base/', 'src/server/redis/sockets/'],
+  'node:worker_threads': ['src/base/'],
 }
 
 describe('the outside world', () => {

@@ -13,6 +13,7 @@
  *             └▶ closing (QUIT, protocol error, end of input): replies go out, then the socket ends
  */
 
+import type { Socket } from 'node:net'
 import { NotNamedBefore, type Acknowledgement, type Place, type Turn } from '../../book/turn.ts'
 import type { Call, Command } from './command.ts'
 import { maxNear, type Near } from './near.ts'
@@ -22,7 +23,6 @@ import { ReplyQueue } from './reply-queue.ts'
 import { ProtocolError, RequestParser, strangerLimits } from './request-parser.ts'
 import type { CommandStats, Server } from './server.ts'
 import { Session, type Queued } from './session.ts'
-import type { ClientSocket, SocketEvents } from './sockets/client-socket.ts'
 import { placesOf, type Target } from './space.ts'
 import { stepLater } from './step-later.ts'
 import { hasChanged, watchAnew } from './commands/transaction-commands.ts'
@@ -58,9 +58,9 @@ interface Request {
   readonly plain: boolean
 }
 
-export class Connection implements SocketEvents {
+export class Connection {
   readonly session: Session
-  readonly #socket: ClientSocket
+  readonly #socket: Socket
   readonly #server: Server
   readonly #parser: RequestParser
   readonly #replies: ReplyQueue
@@ -90,14 +90,14 @@ export class Connection implements SocketEvents {
   /** Monotonic ms since when the client has not read what it was sent. */
   #unreadSince: number | undefined
 
-  constructor(socket: ClientSocket, server: Server, id: number) {
+  constructor(socket: Socket, server: Server, id: number) {
     this.#socket = socket
     this.#server = server
     const authenticated = server.config.password === undefined
     this.session = new Session({
       id,
-      address: socket.remoteAddress,
-      localAddress: socket.localAddress,
+      address: `${socket.remoteAddress ?? ''}:${socket.remotePort ?? 0}`,
+      localAddress: `${socket.localAddress ?? ''}:${socket.localPort ?? 0}`,
       now: server.clock.now(),
       authenticated,
       kill: () => this.destroy(),
@@ -114,7 +114,24 @@ export class Connection implements SocketEvents {
     this.#step = () => {
       this.#reply = this.#run(this.#call)
     }
-    socket.listen(this)
+    socket.setNoDelay(true)
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk))
+    socket.on('drain', () => {
+      this.#unreadSince = undefined
+      this.#resume()
+    })
+    socket.on('end', () => {
+      this.#ended = true
+      this.#left.abort()
+      this.#resume()
+    })
+    // What goes wrong with a socket ends the connection, and nothing else.
+    socket.on('error', () => this.destroy())
+    socket.on('close', () => {
+      this.#gone.abort()
+      this.#left.abort()
+      server.left(this)
+    })
   }
 
   destroy(): void {
@@ -144,10 +161,10 @@ export class Connection implements SocketEvents {
   }
 
   get outputBytes(): number {
-    return this.#replies.bytes + this.#socket.unsentBytes
+    return this.#replies.bytes + this.#socket.writableLength
   }
 
-  received(chunk: Buffer): void {
+  #receive(chunk: Buffer): void {
     this.#server.stats.inputBytes += chunk.length
     // What came before it is not copied because of it.
     if (this.#due) this.runDue()
@@ -157,28 +174,11 @@ export class Connection implements SocketEvents {
     this.#server.due(this, chunk.length)
   }
 
-  drained(): void {
-    this.#unreadSince = undefined
-    this.#resume()
-  }
-
-  ended(): void {
-    this.#ended = true
-    this.#left.abort()
-    this.#resume()
-  }
-
-  closed(): void {
-    this.#gone.abort()
-    this.#left.abort()
-    this.#server.left(this)
-  }
-
   /** Runs what has arrived. */
   runDue(): void {
     if (!this.#due) return
     this.#due = false
-    if (this.#socket.isDestroyed) return
+    if (this.#socket.destroyed) return
     this.#runAll()
     if (this.#isWaiting() && this.#parser.bufferedBytes > maxWaitingInput) this.#socket.pause()
   }
@@ -192,9 +192,9 @@ export class Connection implements SocketEvents {
   }
 
   #resume(): void {
-    if (this.#running || this.#isWaiting() || this.#socket.isDestroyed) return
+    if (this.#running || this.#isWaiting() || this.#socket.destroyed) return
     this.#runAll()
-    if (!this.#isWaiting() && this.#socket.isPaused) this.#socket.resume()
+    if (!this.#isWaiting() && this.#socket.isPaused()) this.#socket.resume()
   }
 
   #runAll(): void {
@@ -612,18 +612,18 @@ export class Connection implements SocketEvents {
 
   #flush(): void {
     const socket = this.#socket
-    if (socket.isDestroyed) return
+    if (socket.destroyed) return
     const ready = this.#replies.take()
     if (ready !== '') {
       this.#server.stats.outputBytes += ready.length
-      if (!socket.send(ready)) this.#unreadSince ??= this.#server.clock.now()
+      if (!socket.write(ready, 'latin1')) this.#unreadSince ??= this.#server.clock.now()
     }
     if (this.outputBytes > this.#server.config.maxOutputBytes) {
       this.#server.stats.cutOff++
       this.destroy()
     } else if (this.session.closing && this.#replies.isEmpty && !this.#stalled) {
       // Not only its own half: what the client still sends is not read any more.
-      socket.finish()
+      socket.destroySoon()
     }
   }
 }

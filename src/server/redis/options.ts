@@ -23,11 +23,6 @@ export const redisTable = {
     default: undefined,
     doc: 'What AUTH and HELLO must give. Default: none is asked for.',
   },
-  socketThread: {
-    type: 'boolean',
-    default: false,
-    doc: 'Read and write the sockets, and encrypt, in a thread of their own.',
-  },
   tls: {
     type: 'object',
     default: undefined,

@@ -1,5 +1,6 @@
 /** Listens for clients of Redis. */
 
+import type { Socket } from 'node:net'
 import type { Clock, Timer } from '../../base/clock.ts'
 import { reasonOf } from '../../base/errors.ts'
 import type { Files } from '../../base/files.ts'
@@ -10,11 +11,9 @@ import { Channels } from './channels.ts'
 import { Connection } from './connection.ts'
 import { Databases, type Mapping } from './databases.ts'
 import { KeyspaceEvents } from './keyspace-events.ts'
+import { Listener } from './listener.ts'
 import { liveRedisOptions, refuseOpenDoor, type RedisOptions } from './options.ts'
 import { Server } from './server.ts'
-import type { ClientSocket } from './sockets/client-socket.ts'
-import { openListener } from './sockets/open-listener.ts'
-import { readTlsSecrets } from './sockets/tls-secrets.ts'
 
 export interface RedisParts {
   readonly clock: Clock
@@ -62,22 +61,22 @@ export async function startRedis(
   })
   await databases.open()
   const server = new Server({ config, book, turn, databases, channels, events, clock, random })
-  const accept = (socket: ClientSocket): void => {
+  const accept = (socket: Socket): void => {
     if (server.connections.size >= server.config.maxClients) {
       server.stats.rejectedConnections++
-      socket.send('-ERR max number of clients reached\r\n')
-      socket.finish()
+      socket.on('error', () => socket.destroy())
+      socket.end('-ERR max number of clients reached\r\n')
+      socket.destroySoon()
       return
     }
     server.stats.connections++
     const connection = new Connection(socket, server, server.nextId())
     server.connections.set(connection.session.id, connection)
   }
-  const failed = (error: Error): void => {
+  const listener = await Listener.open(config, parts.files, accept)
+  listener.onError((error) => {
     logger.error({ reason: reasonOf(error) }, 'the Redis port failed')
-  }
-  const secrets = await readTlsSecrets(config.tls, parts.files)
-  const listener = await openListener({ ...config, secrets }, { accept, failed }, clock)
+  })
   const { port } = listener
   server.port = port
 
@@ -97,9 +96,9 @@ export async function startRedis(
     },
     async prepare(changed) {
       refuseOpenDoor({ host: config.host, password: changed.password })
-      const renewed = await readTlsSecrets(changed.tls, parts.files)
+      const renew = await listener.renewed(changed.tls, parts.files)
       return () => {
-        if (renewed !== undefined) listener.renew(renewed)
+        renew()
         server.configure(Object.fromEntries(liveRedisOptions.map((name) => [name, changed[name]])))
         listener.admit(changed.maxClients)
       }

@@ -9,7 +9,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { ServeProcess } from '../serve-process.ts'
-import { RawClient, socketThreads, temporaryDirectory } from './redis-fixture.ts'
+import { RawClient, temporaryDirectory } from './redis-fixture.ts'
 
 const count = 10_000
 const warmUp = 2000
@@ -53,54 +53,50 @@ async function connected(observer: RawClient, expected: number): Promise<void> {
   await expect.poll(() => connectedNow(observer), { timeout: 60_000 }).toBe(expected)
 }
 
-test.for(socketThreads)(
-  'ten thousand idle connections, sockets in $thread',
-  { timeout: 180_000 },
-  async ({ socketThread }, context) => {
-    const reason = process.platform === 'linux' ? tooFewFiles() : 'memory is read from /proc'
-    if (reason !== undefined) process.stderr.write(`skipped: ${reason}\n`)
-    context.skip(reason !== undefined, reason)
+test('ten thousand idle connections', { timeout: 180_000 }, async (context) => {
+  const reason = process.platform === 'linux' ? tooFewFiles() : 'memory is read from /proc'
+  if (reason !== undefined) process.stderr.write(`skipped: ${reason}\n`)
+  context.skip(reason !== undefined, reason)
 
-    const directory = temporaryDirectory()
-    const config = join(directory, 'daybook.config.json')
-    writeFileSync(
-      config,
-      JSON.stringify({
-        directory: join(directory, 'data'),
-        redis: { port: 0, maxClients: count + 2, socketThread },
-        http: { enabled: false },
-      }),
-    )
-    const server = new ServeProcess(['--config', config])
-    const port = Number(await server.says(/redis-cli -p (\d+)/))
-    const busy = await RawClient.connect(port)
-    onTestFinished(() => busy.destroy())
-    for (let n = 0; n < 1000; n++) expect(await busy.call('SET', `k${n}`, n)).toBe('OK')
+  const directory = temporaryDirectory()
+  const config = join(directory, 'daybook.config.json')
+  writeFileSync(
+    config,
+    JSON.stringify({
+      directory: join(directory, 'data'),
+      redis: { port: 0, maxClients: count + 2 },
+      http: { enabled: false },
+    }),
+  )
+  const server = new ServeProcess(['--config', config])
+  const port = Number(await server.says(/redis-cli -p (\d+)/))
+  const busy = await RawClient.connect(port)
+  onTestFinished(() => busy.destroy())
+  for (let n = 0; n < 1000; n++) expect(await busy.call('SET', `k${n}`, n)).toBe('OK')
 
-    // With the first ones the process finds its size.
-    const first = await opened(port, warmUp, busy)
-    const before = residentBytes(server.child.pid ?? 0)
-    const rest = await opened(port, count - warmUp, busy)
-    const each = (residentBytes(server.child.pid ?? 0) - before) / (count - warmUp)
-    await context.annotate(`${(each / 1024).toFixed(1)} KiB for each connection`)
-    expect(each).toBeLessThan(maxBytesEach)
+  // With the first ones the process finds its size.
+  const first = await opened(port, warmUp, busy)
+  const before = residentBytes(server.child.pid ?? 0)
+  const rest = await opened(port, count - warmUp, busy)
+  const each = (residentBytes(server.child.pid ?? 0) - before) / (count - warmUp)
+  await context.annotate(`${(each / 1024).toFixed(1)} KiB for each connection`)
+  expect(each).toBeLessThan(maxBytesEach)
 
-    // Beside them every reply comes at once, over seconds in which they are swept.
-    const waits: number[] = []
-    for (const endAt = performance.now() + 2500; performance.now() < endAt;) {
-      const startedAt = performance.now()
-      expect(await busy.call('GET', 'k1')).toBe('1')
-      waits.push(performance.now() - startedAt)
-    }
-    const [median = Infinity] = waits.sort((a, b) => a - b).slice(Math.floor(waits.length / 2))
-    expect(median).toBeLessThan(50)
-    expect(Math.max(...waits)).toBeLessThan(1000)
+  // Beside them every reply comes at once, over seconds in which they are swept.
+  const waits: number[] = []
+  for (const endAt = performance.now() + 2500; performance.now() < endAt;) {
+    const startedAt = performance.now()
+    expect(await busy.call('GET', 'k1')).toBe('1')
+    waits.push(performance.now() - startedAt)
+  }
+  const [median = Infinity] = waits.sort((a, b) => a - b).slice(Math.floor(waits.length / 2))
+  expect(median).toBeLessThan(50)
+  expect(Math.max(...waits)).toBeLessThan(1000)
 
-    // All at once they go, and their places are free.
-    first.stdin?.end()
-    rest.stdin?.end()
-    await connected(busy, 1)
-    server.child.kill('SIGTERM')
-    expect(await server.ends()).toBe(0)
-  },
-)
+  // All at once they go, and their places are free.
+  first.stdin?.end()
+  rest.stdin?.end()
+  await connected(busy, 1)
+  server.child.kill('SIGTERM')
+  expect(await server.ends()).toBe(0)
+})

@@ -50,12 +50,6 @@ export interface ServedOptions {
   readonly schema?: string
 }
 
-/** Where sockets are read and written: what is about connections is tested in both. */
-export const socketThreads = [
-  { thread: 'the server’s thread', socketThread: false },
-  { thread: 'a thread of their own', socketThread: true },
-] as const
-
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'daybook-redis-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
