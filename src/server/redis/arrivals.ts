@@ -1,4 +1,4 @@
-/** Who waits for something to come into a list: BLPOP, BLMOVE and the like. First come, first served. */
+/** Who waits for something to come into a list or a sorted set: BLPOP, BZPOPMIN and the like. First come, first served. */
 
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Target } from './space.ts'

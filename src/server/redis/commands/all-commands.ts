@@ -11,6 +11,9 @@ import { listCommands } from './list-commands.ts'
 import { scriptingCommands } from './script-commands.ts'
 import { serverCommands } from './server-commands.ts'
 import { setCommands } from './set-commands.ts'
+import { sortedSetAlgebraCommands } from './sorted-set-algebra-commands.ts'
+import { sortedSetCommands } from './sorted-set-commands.ts'
+import { sortedSetPopCommands } from './sorted-set-pop-commands.ts'
 import { stringCommands } from './string-commands.ts'
 import { timeCommands } from './time-commands.ts'
 import { transactionCommands } from './transaction-commands.ts'
@@ -20,6 +23,9 @@ export const allCommands: readonly Command[] = [
   ...hashCommands,
   ...setCommands,
   ...listCommands,
+  ...sortedSetCommands,
+  ...sortedSetPopCommands,
+  ...sortedSetAlgebraCommands,
   ...keyCommands,
   ...transactionCommands,
   ...connectionCommands,
