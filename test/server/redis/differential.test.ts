@@ -303,7 +303,7 @@ describe('random commands', () => {
   ] as const)(
     '%s are answered as Redis answers them, over version %i of the protocol',
     { timeout: 300_000 },
-    async ([_kinds, version, weights], context) => {
+    async ([, version, weights], context) => {
       context.skip(toolUnavailable('redis-server') !== undefined, toolUnavailable('redis-server'))
       const real = await realRedis()
       const { client } = await served()
