@@ -19,6 +19,11 @@ export class Arrivals {
     return this.#count
   }
 
+  /** Someone waits for one of the keys. */
+  areExpected(targets: readonly Target[]): boolean {
+    return targets.some(({ keyspace, key }) => this.#waiting.get(keyspace)?.has(key) === true)
+  }
+
   expect(targets: readonly Target[]): Arrival {
     this.#count++
     const { promise, resolve } = Promise.withResolvers<undefined>()

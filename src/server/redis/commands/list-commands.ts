@@ -2,7 +2,7 @@
 
 import { argumentOf, inGroup, lookUp, targetOf, type Call } from '../command.ts'
 import { safeIntegerOf } from '../numbers.ts'
-import { notAnInteger, RedisError, syntaxError } from '../redis-error.ts'
+import { notAnInteger, RedisError, syntaxError, wrongArity } from '../redis-error.ts'
 import { bulk, bulks, emptyArray, integer, ok, zero } from '../reply.ts'
 import type { Target } from '../space.ts'
 import { popOf, type Pop } from './pop-arguments.ts'
@@ -46,6 +46,7 @@ function take(call: Call, target: Target, side: Side, count: number): string[] {
 function pop(side: Side): (call: Call) => string {
   return (call) => {
     const target = targetOf(call)
+    if (call.args.length > 3) throw wrongArity(side === 'left' ? 'lpop' : 'rpop')
     if (call.args.length === 2) {
       const [item] = take(call, target, side, 1)
       return item === undefined ? call.protocol.nil : bulk(item)

@@ -54,13 +54,17 @@ export async function waitForItem(
   const until = timeoutMs === 0 ? Infinity : server.clock.now() + timeoutMs
   let hasLooked = false
   while (!session.gone.aborted) {
-    // Before the look, so that what comes right after it is not missed.
     look()
+    // Who waits already comes first, also where an item has just come and nobody has looked yet.
+    const isBehind = !hasLooked && !session.executing && server.arrivals.areExpected(targets)
+    // Before the look, so that what comes right after it is not missed.
     const arrival = server.arrivals.expect(targets)
     try {
       let reply: string | undefined
       const { done } = await stepLater(server, look, () => {
-        reply = attempt(hasLooked ? targets.filter((target) => isOf(type, target)) : targets, to)
+        const full = hasLooked || isBehind ? targets.filter((target) => isOf(type, target)) : []
+        if (isBehind && full.length > 0) for (const target of full) server.arrivals.announce(target)
+        else reply = attempt(hasLooked ? full : targets, to)
       })
       await done
       hasLooked = true
