@@ -70,18 +70,25 @@ export async function waitForItem(
       hasLooked = true
       if (reply !== undefined) return reply
       if (session.executing) return nothing
-      await waitFor(arrival.happened, {
+      const unblocked = Promise.withResolvers<'timeout' | 'error'>()
+      session.unblock = unblocked.resolve
+      const how = await waitFor(Promise.race([arrival.happened, unblocked.promise]), {
         clock: server.clock,
         timeoutMs: until - server.clock.now(),
         signal: session.gone,
         what: 'Waiting for an item',
       })
+      if (how === 'timeout') return protocol.nilArray
+      if (how === 'error') {
+        throw new RedisError('UNBLOCKED client unblocked via CLIENT UNBLOCK')
+      }
     } catch (error) {
       if (isDaybookError(error, 'TIMEOUT') || isDaybookError(error, 'ABORTED')) {
         return protocol.nilArray
       }
       throw error
     } finally {
+      session.unblock = undefined
       arrival.cancel()
     }
   }
