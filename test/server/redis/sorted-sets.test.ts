@@ -127,6 +127,14 @@ describe('a sorted set', () => {
     ]) {
       expect(await redis.failure(...words)).toMatch(/^WRONGTYPE/)
     }
+    // Also where nothing would be stored: the row stays.
+    for (const words of [
+      ['ZRANGESTORE', 'users:1', 'none', '0', '-1'],
+      ['ZINTERSTORE', 'users:1', '1', 'none'],
+    ]) {
+      expect(await redis.failure(...words)).toMatch(/^WRONGTYPE/)
+    }
+    expect(await redis.call('HGET', 'users:1', 'name')).toBe('Ada')
     expect(await redis.call('ZUNION', 2, 'z', 's', 'WITHSCORES')).toEqual(['a', '2'])
     expect(await redis.call('SCAN', 0, 'TYPE', 'zset')).toEqual(['0', ['z']])
     expect(await redis.call('OBJECT', 'ENCODING', 'z')).toBe('listpack')
@@ -301,14 +309,15 @@ describe('a sorted set in a step', () => {
       redis.call('ZREM', KEYS[1], 'b')
       local second = redis.call('ZRANGE', KEYS[1], 0, -1, 'WITHSCORES')
       redis.pcall('ZADD', KEYS[1], 'x', 'y')
-      return {first, second, redis.call('ZSCORE', KEYS[1], 'a'), redis.call('ZRANK', KEYS[1], 'a')}
+      redis.call('ZUNIONSTORE', 'twice', 2, KEYS[1], 'none', 'WEIGHTS', 2, 1)
+      return {first, second, redis.call('ZSCORE', 'twice', 'a'), redis.call('ZRANK', KEYS[1], 'a')}
     `
     expect(await redis.call('EVAL', script, 1, 'z')).toEqual([
       ...[
         ['a', 'b', 'c'],
         ['c', '3', 'a', '11'],
       ],
-      ...['11', 1],
+      ...['22', 1],
     ])
     await redis.call('MULTI')
     for (const words of [

@@ -2,6 +2,7 @@
 
 import type { Fields } from '../../../mutation/mutation.ts'
 import { lookUp, type Call } from '../command.ts'
+import { wrongType } from '../redis-error.ts'
 import { bulk, bulks, integer, zero } from '../reply.ts'
 import { scoreText } from '../scores.ts'
 import { SortedMembers, type Scored } from '../sorted-members.ts'
@@ -57,8 +58,9 @@ export function scoreReply(call: Call, score: number): string {
   return call.protocol.double(scoreText(score))
 }
 
-/** Replaces whatever the key has; without members it is gone. Answers how many there are. */
+/** Replaces whatever the key has, unless that is a row; without members it is gone. Answers how many there are. */
 export function store(call: Call, target: Target, items: readonly Scored[], event: string): string {
+  if (!target.space.ownsRows) throw wrongType()
   const { events } = call.server
   const before = target.space.live(target)
   if (items.length > 0) {
