@@ -14,6 +14,7 @@ import { setCommands } from './set-commands.ts'
 import { sortedSetAlgebraCommands } from './sorted-set-algebra-commands.ts'
 import { sortedSetCommands } from './sorted-set-commands.ts'
 import { sortedSetPopCommands } from './sorted-set-pop-commands.ts'
+import { sortedSetRangeCommands } from './sorted-set-range-commands.ts'
 import { stringCommands } from './string-commands.ts'
 import { timeCommands } from './time-commands.ts'
 import { transactionCommands } from './transaction-commands.ts'
@@ -24,6 +25,7 @@ export const allCommands: readonly Command[] = [
   ...setCommands,
   ...listCommands,
   ...sortedSetCommands,
+  ...sortedSetRangeCommands,
   ...sortedSetPopCommands,
   ...sortedSetAlgebraCommands,
   ...keyCommands,
