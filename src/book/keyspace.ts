@@ -37,6 +37,9 @@ export class Keyspace implements FlushTable {
   readonly loader: Loader
   /** Told of each key that the sweep deletes because its time is over, and when no crash can take that back. */
   onExpired: ((key: string, done: Promise<unknown>) => void) | undefined = undefined
+  /** Told of each value that a patch of these names has made of another: what is known of that one can be carried over. */
+  onPatched: ((before: Fields, names: readonly string[], after: Fields) => void) | undefined =
+    undefined
   hits = 0
   misses = 0
   negativeHits = 0
@@ -120,11 +123,26 @@ export class Keyspace implements FlushTable {
         const held = this.#tier.get(key)
         if (held === undefined || held.expiresAt <= this.#clock.now()) this.#tier.remove(key)
         else {
-          const value = applyMutation(held.value, mutation, this.schema.blank) as Fields
+          const value = this.applied(held.value, mutation) as Fields
           this.#put(key, value, entry.position, ttlMs, estimateBytes(value) + tierOverheadBytes)
         }
       }
     }
+  }
+
+  /** What the mutation makes of a value. */
+  applied(before: Fields | undefined, mutation: Mutation): Fields | undefined {
+    const after = applyMutation(before, mutation, this.schema.blank)
+    if (
+      this.onPatched !== undefined &&
+      mutation.kind === 'patch' &&
+      before !== undefined &&
+      after !== undefined
+    ) {
+      const { fields, amounts } = mutation
+      this.onPatched(before, [...Object.keys(fields), ...Object.keys(amounts)], after)
+    }
+    return after
   }
 
   /** The tier's entry, unless its time is over. Where the row is to be deleted then, there is no value any more. */

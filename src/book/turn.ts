@@ -16,7 +16,6 @@
 
 import { DaybookError } from '../base/errors.ts'
 import type { Commit } from '../journal/journal.ts'
-import { applyMutation } from '../mutation/coalesce.ts'
 import { mutationName, type Entry, type Fields, type Mutation } from '../mutation/mutation.ts'
 import type { Position } from '../mutation/mutation.ts'
 import { diagnostics } from '../observe/diagnostics.ts'
@@ -482,7 +481,7 @@ export class Turn implements Acknowledgement {
       const before = values.has(entry.key)
         ? values.get(entry.key)
         : (this.#known?.get(of)?.get(entry.key) ?? of.fresh(entry.key))?.value
-      values.set(entry.key, applyMutation(before, entry.mutation, of.schema.blank))
+      values.set(entry.key, of.applied(before, entry.mutation))
     }
     return this.#own.get(keyspace)
   }

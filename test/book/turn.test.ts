@@ -38,6 +38,36 @@ describe('a step', () => {
     await book.close()
   })
 
+  test('tells of each value that a patch has made, the step its own and then the one that is kept', async () => {
+    const { book, users, turn, keyspace, at, add } = await opened()
+    await users.set('a', user('Ada', { visits: 1 }))
+    const told: (readonly [before: unknown, names: readonly string[], after: unknown])[] = []
+    keyspace.onPatched = (before, names, after) => void told.push([before, names, after])
+    const before = keyspace.fresh('a')?.value
+    let own: unknown
+    turn.tryNow([at('a')], () => {
+      add(at('a'), 2)
+      own = turn.read(at('a'))
+    })
+    const kept = keyspace.fresh('a')?.value
+    expect(kept).toMatchObject({ name: 'Ada', visits: 3 })
+    // The very objects: what is known of one is found by it.
+    expect(told.map(([from]) => from === before)).toEqual([true, true])
+    expect(told.map(([, names]) => names)).toEqual([['visits'], ['visits']])
+    expect(told.map(([, , to]) => [to === own, to === kept])).toEqual([
+      ...[
+        [true, false],
+        [false, true],
+      ],
+    ])
+    // Not of what has no value before, nor of what is written anew.
+    await users.set('a', user('Eve'))
+    await users.increment('b', { visits: 1 })
+    expect(told).toHaveLength(2)
+    await turn.done
+    await book.close()
+  })
+
   test('that reads what is not in memory runs when that is loaded, in the same turn', async () => {
     const { book, users, turn, at, add } = await opened()
     await users.set('a', user('Ada', { visits: 1 }))

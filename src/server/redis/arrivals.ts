@@ -1,4 +1,4 @@
-/** Who waits for something to come into a list: BLPOP, BLMOVE and the like. First come, first served. */
+/** Who waits for something to come into a list or a sorted set: BLPOP, BZPOPMIN and the like. First come, first served. */
 
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Target } from './space.ts'
@@ -17,6 +17,11 @@ export class Arrivals {
   /** How many wait. */
   get count(): number {
     return this.#count
+  }
+
+  /** Someone waits for one of the keys. */
+  areExpected(targets: readonly Target[]): boolean {
+    return targets.some(({ keyspace, key }) => this.#waiting.get(keyspace)?.has(key) === true)
   }
 
   expect(targets: readonly Target[]): Arrival {

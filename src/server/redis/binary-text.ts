@@ -43,6 +43,11 @@ export function binaryOfName(name: string): string {
   return binaryOf(name.startsWith('$$') ? name.slice(1) : name)
 }
 
+/** Of the client, and not one of ours. */
+export function isOwnName(name: string): boolean {
+  return name.charCodeAt(0) !== 36 || name.charCodeAt(1) === 36
+}
+
 /** A key, which must not be empty either. */
 export function keyTextOf(binary: string, plain: boolean): string {
   return binary === '' ? escape : textOf(binary, plain)

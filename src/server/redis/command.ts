@@ -48,6 +48,8 @@ interface Described {
   readonly keys?: readonly [first: number, last: number, step: number]
   /** The argument that says how many keys follow it. */
   readonly countedKeys?: number
+  /** The argument that is a key besides those that are counted. */
+  readonly destination?: number
   readonly group?: string
   readonly summary?: string
   /** One of these is the second argument, and then is the command. */
@@ -87,7 +89,10 @@ export function subcommandsOf(
   )
 }
 
-/** The arguments that are keys, first and last and the step between them; undefined where there are none. */
+/**
+ * The arguments that are keys, first and last and the step between them; undefined where there are none. `destination` comes
+ * before them.
+ */
 export function keyRange(
   { keys, countedKeys }: Command,
   args: readonly string[],

@@ -225,6 +225,9 @@ export class Databases {
     if (range === undefined) return noTargets
     const [first, last, step] = range
     const targets: Target[] = []
+    if (command.destination !== undefined) {
+      targets.push(this.target(database, args[command.destination] ?? '', plain, blind))
+    }
     for (let at = first; at <= last; at += step) {
       targets.push(this.target(database, args[at] ?? '', plain, blind))
     }

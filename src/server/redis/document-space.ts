@@ -6,19 +6,23 @@
  *     hash                  {"name": "Ada", "visits": "3"}            and "$expiresAtMs" where it expires
  *     set                   {"$type": "set", "red": 1, "blue": 1}     and "$expiresAtMs" where it expires
  *     list                  {"$type": "list", "$items": ["a", "b"]}   and "$expiresAtMs" where it expires
+ *     sorted set            {"$type": "zset", "ada": 12.5, "bob": 3}  and "$expiresAtMs" where it expires
  *
  * Strings, names and members are stored as `binary-text.ts` says. A name of the client's own that begins with `$` has one
- * more. A deadline is wall time, survives restarts, and null where it was taken back. Changes of a few fields are patches;
- * where a field goes, the rest is written anew.
+ * more. A score is a number, or the text "inf" or "-inf". A deadline is wall time, survives restarts, and null where it was
+ * taken back. Changes of a few fields are patches; where a field goes, the rest is written anew.
  */
 
 import type { Fields, FieldValue, Mutation } from '../../mutation/mutation.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Turn } from '../../book/turn.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
-import { binaryOf, binaryOfName, nameOf, textOf } from './binary-text.ts'
+import { binaryOf, binaryOfName, isOwnName, nameOf, textOf } from './binary-text.ts'
 import { decimalOf, integerOf, maxInteger, minInteger, sumOfDecimals } from './numbers.ts'
+import { Orders } from './orders.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
+import { fieldOfScore, scoreOfField } from './scores.ts'
+import type { SortedMembers } from './sorted-members.ts'
 import type { Around, Space, Target, ValueType } from './space.ts'
 
 /** The field of a document that is a string. */
@@ -37,6 +41,7 @@ export class DocumentSpace implements Space {
   readonly #turn: Turn
   readonly #events: KeyspaceEvents
   readonly #prefix: string
+  readonly #orders = new Orders()
 
   /** `prefix` is what the client's names have before the key: empty, or `sessions:`. */
   constructor(keyspace: Keyspace, around: Around, prefix: string) {
@@ -63,8 +68,8 @@ export class DocumentSpace implements Space {
 
   typeOf(current: Fields): ValueType {
     if (current[scalar] !== undefined || current[string] !== undefined) return 'string'
-    if (current[type] === 'list') return 'list'
-    return current[type] === 'set' ? 'set' : 'hash'
+    const given = current[type]
+    return given === 'list' || given === 'set' || given === 'zset' ? given : 'hash'
   }
 
   delete(target: Target): void {
@@ -214,6 +219,30 @@ export class DocumentSpace implements Space {
     )
   }
 
+  sorted(current: Fields): SortedMembers {
+    if (current[type] !== 'zset') throw wrongType()
+    // From now on: no other value has an order that could be carried over.
+    this.keyspace.onPatched ??= (before, names, after) => this.#orders.carry(before, names, after)
+    return this.#orders.of(current)
+  }
+
+  score(current: Fields, member: string): number | undefined {
+    if (current[type] !== 'zset') throw wrongType()
+    const stored = nameOf(member, false)
+    const field = Object.hasOwn(current, stored) ? current[stored] : null
+    return field === null ? undefined : scoreOfField(field)
+  }
+
+  setScores(
+    target: Target,
+    current: Fields | undefined,
+    scores: ReadonlyMap<string, number>,
+  ): void {
+    const fields: Record<string, FieldValue> = current === undefined ? { [type]: 'zset' } : {}
+    for (const [member, score] of scores) fields[nameOf(member, false)] = fieldOfScore(score)
+    this.#patch(target, current, fields)
+  }
+
   copyTo(current: Fields, target: Target): void {
     const at = current[deadline]
     const atMs = typeof at === 'number' ? at : undefined
@@ -237,7 +266,7 @@ export class DocumentSpace implements Space {
     }
   }
 
-  /** A hash or a set without its last member does not exist. */
+  /** A hash or a set, sorted or not, without its last member does not exist. */
   #without(target: Target, current: Fields, names: readonly string[]): void {
     const gone = new Set(names.map((name) => nameOf(name, false)))
     const left = Object.entries(current).filter(
@@ -246,6 +275,7 @@ export class DocumentSpace implements Space {
     if (left.some(([name]) => isOwnName(name))) {
       const at = current[deadline]
       const fields = Object.fromEntries(left)
+      this.#orders.carry(current, [...gone], fields)
       this.#write(target, { kind: 'set', fields }, typeof at === 'number' ? at : undefined)
     } else this.delete(target)
   }
@@ -263,11 +293,6 @@ function stringFields(text: string, expiresAtMs: number | undefined): Fields {
   return expiresAtMs === undefined
     ? { [scalar]: text }
     : { [string]: text, [deadline]: expiresAtMs }
-}
-
-/** Of the client, and not one of ours. */
-function isOwnName(name: string): boolean {
-  return name.charCodeAt(0) !== 36 || name.charCodeAt(1) === 36
 }
 
 function shown(value: FieldValue | undefined): string | undefined {

@@ -4,10 +4,6 @@
  */
 
 const kinds: Readonly<Record<string, string>> = {
-  'sorted sets': `bzmpop bzpopmax bzpopmin zadd zcard zcount zdiff zdiffstore zincrby zinter zintercard zinterstore
-    zlexcount zmpop zmscore zpopmax zpopmin zrandmember zrange zrangebylex zrangebyscore zrangestore zrank zrem
-    zremrangebylex zremrangebyrank zremrangebyscore zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore
-    zunion zunionstore`,
   streams: `xack xadd xautoclaim xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup xrevrange xsetid xtrim`,
   'geo indexes': `geoadd geodist geohash geopos georadius georadius_ro georadiusbymember georadiusbymember_ro geosearch
     geosearchstore`,
@@ -22,7 +18,7 @@ const kindOf: ReadonlyMap<string, string> = new Map(
   ),
 )
 
-/** Such as "Daybook has no sorted sets"; undefined where nothing is known of such a command. */
+/** Such as "Daybook has no streams"; undefined where nothing is known of such a command. */
 export function whyMissing(name: string): string | undefined {
   const kind = kindOf.get(name.toLowerCase())
   return kind === undefined ? undefined : `Daybook has no ${kind}`

@@ -55,6 +55,8 @@ export class Session {
   closing = false
   /** A transaction runs: no command of it may wait for others. */
   executing = false
+  /** Ends the wait for an item, where it waits for one: as if its time was over, or with an error. */
+  unblock: ((how: 'timeout' | 'error') => void) | undefined = undefined
   /** Tears the connection down. */
   readonly kill: () => void
   /** Aborted when the client sends nothing more, or the connection is gone: nobody waits for a list then. */

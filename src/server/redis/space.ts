@@ -1,7 +1,8 @@
 /**
  * Where the values of some keys live, and what the types of Redis are there: a *space* is one cache of the book.
  *
- * - `document-space.ts`: keys without a mapping, in Daybook's generic table; strings, hashes and sets.
+ * - `document-space.ts`: keys without a mapping, in Daybook's generic table; strings, hashes, sets, lists and
+ *   sorted sets.
  * - `table-space.ts`: keys `users:42` of a mapped cache are the rows of its table; a row is a hash.
  *
  * Bytes of clients are binary strings here, names and values of the database are text.
@@ -11,8 +12,9 @@ import type { Place, Turn } from '../../book/turn.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Fields } from '../../mutation/mutation.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
+import type { SortedMembers } from './sorted-members.ts'
 
-export type ValueType = 'string' | 'hash' | 'set' | 'list'
+export type ValueType = 'string' | 'hash' | 'set' | 'list' | 'zset'
 
 /** A key of a command. */
 export interface Target extends Place {
@@ -104,6 +106,7 @@ export interface Space {
   members(current: Fields): string[]
   isMember(current: Fields, member: string): boolean
   addMembers(target: Target, current: Fields | undefined, members: readonly string[]): void
+  /** Of a set, sorted or not. */
   removeMembers(target: Target, current: Fields, members: readonly string[]): void
 
   // ── Lists ──
@@ -112,6 +115,15 @@ export interface Space {
   items(current: Fields): string[]
   /** None: the list is gone. */
   setItems(target: Target, current: Fields | undefined, items: readonly string[]): void
+
+  // ── Sorted sets ──
+
+  /** The members in their order. Throws WRONGTYPE where it is something else. */
+  sorted(current: Fields): SortedMembers
+  /** Throws WRONGTYPE where it is something else. */
+  score(current: Fields, member: string): number | undefined
+  /** Adds members, or changes their scores; the others stay. */
+  setScores(target: Target, current: Fields | undefined, scores: ReadonlyMap<string, number>): void
 
   /** Copies the value as it is; the target is of a space of the same kind. */
   copyTo(current: Fields, target: Target): void

@@ -22,6 +22,7 @@ import { binaryOfField, fieldOfBinary, restOfBinary } from './column-text.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import { decimalOf, sumOfDecimals } from './numbers.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
+import type { SortedMembers } from './sorted-members.ts'
 import type { Around, Space, Target, ValueType } from './space.ts'
 
 /** What EXPIRE of a row does at the end of its time. undefined: EXPIRE is refused. */
@@ -271,6 +272,18 @@ export class TableSpace implements Space {
   }
 
   setItems(): void {
+    throw wrongType()
+  }
+
+  sorted(): SortedMembers {
+    throw wrongType()
+  }
+
+  score(): number | undefined {
+    throw wrongType()
+  }
+
+  setScores(): void {
     throw wrongType()
   }
 

@@ -210,8 +210,8 @@ describe('the server', () => {
     expect(await redis.failure('NOPE', 'a', 'b')).toBe(
       "ERR unknown command 'NOPE', with args beginning with: 'a' 'b' ",
     )
-    expect(await redis.failure('ZADD', 'z', 1)).toBe(
-      "ERR unknown command 'ZADD', with args beginning with: 'z' '1' (Daybook has no sorted sets)",
+    expect(await redis.failure('XLEN', 'x')).toBe(
+      "ERR unknown command 'XLEN', with args beginning with: 'x' (Daybook has no streams)",
     )
     expect(await redis.failure('CLUSTER', 'SLOTS')).toBe(
       'ERR This instance has cluster support disabled',

@@ -125,6 +125,121 @@ const listing: fc.Arbitrary<readonly string[]> = fc.oneof(
   fc.tuple(fc.constant('BLMOVE'), key, key, side, side, fc.constant('0.001')),
 )
 
+const member = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom('m', 'n', 'o', '7', '', '$type', '__proto__') },
+  { weight: 1, arbitrary: value },
+)
+const score = fc.oneof(
+  { weight: 3, arbitrary: fc.integer({ min: -3, max: 5 }).map(String) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(
+      ...['inf', '-inf', '+Infinity', '-0', '3.1', '-1.5', '.5', '5.', '+7', '0x1p-2', '1e17'],
+      ...['1e300', '5e-324', '9007199254740993', '0.1', '1e400', '1e-400', 'nan', 'x', ' 1', ''],
+    ),
+  },
+  { weight: 1, arbitrary: fc.double({ noNaN: true }).map(String) },
+)
+const scoreBound = fc
+  .tuple(fc.constantFrom('', '', '('), score)
+  .map(([mark, given]) => `${mark}${given}`)
+const lexBound = fc.oneof(
+  fc.constantFrom('-', '+', '[', '(', 'x', ''),
+  fc.tuple(fc.constantFrom('[', '('), member).map(([mark, given]) => `${mark}${given}`),
+)
+const limit = fc.constantFrom(
+  ...[[], [], ['LIMIT', '0', '2'], ['LIMIT', '1', '-1'], ['LIMIT', '-1', '2'], ['LIMIT', '1', '1']],
+  ['LIMIT', 'x', '1'],
+)
+const withScores = fc.constantFrom([], ['WITHSCORES'], ['withscores', 'withscores'])
+const scored = fc
+  .array(fc.tuple(score, member), { minLength: 1, maxLength: 6 })
+  .map((pairs) => pairs.flat())
+const counted = fc.oneof(
+  fc.array(key, { minLength: 1, maxLength: 3 }).map((keys) => [String(keys.length), ...keys]),
+  fc.constantFrom(['0', 'a'], ['x', 'a'], ['3', 'a']),
+)
+const weighing = fc.constantFrom<readonly string[]>(
+  ...[[], [], ['WEIGHTS', '2'], ['WEIGHTS', '2', '-0.5'], ['weights', '1', 'inf', '3']],
+  ...[
+    ['AGGREGATE', 'MIN'],
+    ['AGGREGATE', 'max'],
+    ['WEIGHTS', '1', '0', 'AGGREGATE', 'SUM'],
+  ],
+  ...[['AGGREGATE', 'x'], ['LIMIT', '1'], ['LIMIT', '-1'], ['WEIGHTS', 'x'], ['nope']],
+)
+
+/** Lists of words, one after the other. */
+function words(
+  ...parts: readonly (string | fc.Arbitrary<string | readonly string[]>)[]
+): fc.Arbitrary<readonly string[]> {
+  const arbitraries = parts.map((part) => (typeof part === 'string' ? fc.constant(part) : part))
+  return fc.tuple(...arbitraries).map((found) => found.flat())
+}
+
+/** Lexical ranges mean nothing but among equal scores: those are all in one key. */
+const lexical = 'e'
+const sorting: fc.Arbitrary<readonly string[]> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: words('ZADD', key, fc.subarray(['NX', 'xx', 'GT', 'LT', 'CH']), scored),
+  },
+  { weight: 2, arbitrary: words('ZADD', key, scored) },
+  words('ZADD', key, fc.subarray(['INCR', 'NX', 'XX', 'GT', 'LT']), score, member),
+  words('ZINCRBY', key, score, member),
+  words(fc.constantFrom('ZSCORE', 'ZRANK', 'ZREVRANK', 'ZREM'), key, member),
+  words(fc.constantFrom('ZMSCORE', 'ZREM'), key, member, member),
+  words('ZCARD', key),
+  words('ZCOUNT', key, scoreBound, scoreBound),
+  words(
+    fc.constantFrom('ZRANGE', 'ZREVRANGE'),
+    key,
+    fc.oneof(index, fc.constant('x')),
+    index,
+    withScores,
+  ),
+  words('ZRANGE', key, index, index, fc.constantFrom('REV', 'rev', 'LIMIT'), withScores),
+  words('ZRANGE', key, scoreBound, scoreBound, fc.shuffledSubarray(['BYSCORE', 'REV']), limit),
+  words(
+    fc.constantFrom('ZRANGEBYSCORE', 'ZREVRANGEBYSCORE'),
+    ...[key, scoreBound, scoreBound, withScores, limit],
+  ),
+  words('ZRANGESTORE', key, key, index, index, fc.subarray(['REV', 'WITHSCORES'])),
+  words('ZRANGESTORE', key, key, scoreBound, scoreBound, 'BYSCORE', limit),
+  words('ZREMRANGEBYRANK', key, index, index),
+  words('ZREMRANGEBYSCORE', key, scoreBound, scoreBound),
+  words('ZADD', lexical, '0', member, '0', member),
+  words('ZLEXCOUNT', lexical, lexBound, lexBound),
+  words(fc.constantFrom('ZRANGEBYLEX', 'ZREVRANGEBYLEX'), lexical, lexBound, lexBound, limit),
+  words(
+    'ZRANGE',
+    ...[lexical, lexBound, lexBound, 'BYLEX', fc.constantFrom([], ['REV'], ['WITHSCORES'])],
+  ),
+  words('ZREMRANGEBYLEX', lexical, lexBound, lexBound),
+  words('ZRANGESTORE', key, lexical, lexBound, lexBound, 'BYLEX', limit),
+  words(fc.constantFrom('ZPOPMIN', 'ZPOPMAX'), key),
+  words(fc.constantFrom('ZPOPMIN', 'ZPOPMAX'), key, fc.constantFrom('0', '1', '3', '-1', 'x')),
+  words(
+    fc.constantFrom('ZMPOP', 'LMPOP'),
+    counted,
+    fc.constantFrom('MIN', 'max', 'LEFT', 'right'),
+    fc.constantFrom([], ['COUNT', '2'], ['COUNT', '0'], ['COUNT']),
+  ),
+  words(fc.constantFrom('BZPOPMIN', 'BZPOPMAX'), key, key, '0.001'),
+  words('BZMPOP', '0.001', counted, 'MIN'),
+  words('BLMPOP', '0.001', counted, 'LEFT', 'COUNT', '2'),
+  words(
+    fc.constantFrom('ZUNION', 'ZINTER', 'ZDIFF', 'ZINTERCARD'),
+    ...[counted, weighing, fc.constantFrom([], ['WITHSCORES'])],
+  ),
+  words(fc.constantFrom('ZUNIONSTORE', 'ZINTERSTORE', 'ZDIFFSTORE'), key, counted, weighing),
+  words('SADD', key, member, member),
+  words(fc.constantFrom('TYPE', 'DEL', 'PERSIST', 'GET', 'LLEN', 'SCARD'), key),
+  words('EXPIRE', key, '2000000'),
+  words(fc.constantFrom('RENAME', 'COPY'), key, key),
+  fc.constantFrom(['MULTI'], ['EXEC']),
+)
+
 /** These give members in an order that is nobody's promise. */
 const unordered: fc.Arbitrary<readonly string[]> = fc.oneof(
   fc.tuple(fc.constantFrom('HKEYS', 'HVALS', 'SMEMBERS', 'HGETALL'), key),
@@ -168,63 +283,79 @@ function sorted(words: readonly string[], reply: readonly Reply[]): Reply[] {
   return pairs.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
 }
 
+const names = ['a', 'b', 'c', 'd', lexical]
+
+/** What is compared in the end of each sequence. */
+const looks = names.flatMap((name) => [
+  ['TYPE', name],
+  ['GET', name],
+  ['HGETALL', name],
+  ['SMEMBERS', name],
+  ['LRANGE', name, '0', '-1'],
+  ['ZRANGE', name, '0', '-1', 'WITHSCORES'],
+])
+
 describe('random commands', () => {
-  test('are answered as Redis answers them', { timeout: 300_000 }, async (context) => {
-    context.skip(toolUnavailable('redis-server') !== undefined, toolUnavailable('redis-server'))
-    const real = await realRedis()
-    const { client } = await served()
-    const ours = await client()
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(
-          fc.oneof(
-            { weight: 12, arbitrary: command },
-            { weight: 4, arbitrary: listing },
-            { weight: 1, arbitrary: unordered },
+  test.for([
+    ['of all kinds', 2, { command: 12, listing: 4, sorting: 6 }],
+    ['of sorted sets', 2, { command: 1, listing: 1, sorting: 12 }],
+    ['of sorted sets', 3, { command: 1, listing: 1, sorting: 12 }],
+  ] as const)(
+    '%s are answered as Redis answers them, over version %i of the protocol',
+    { timeout: 300_000 },
+    async ([, version, weights], context) => {
+      context.skip(toolUnavailable('redis-server') !== undefined, toolUnavailable('redis-server'))
+      const real = await realRedis()
+      const { client } = await served()
+      const ours = await client()
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(
+            fc.oneof(
+              { weight: weights.command, arbitrary: command },
+              { weight: weights.listing, arbitrary: listing },
+              { weight: weights.sorting, arbitrary: sorting },
+              { weight: 1, arbitrary: unordered },
+            ),
+            {
+              minLength: 1,
+              maxLength: 60,
+            },
           ),
-          {
-            minLength: 1,
-            maxLength: 60,
+          async (commands) => {
+            const begin = async (redis: RawClient): Promise<void> => {
+              await redis.call('RESET')
+              if (version === 3) await redis.call('HELLO', 3)
+            }
+            for (const redis of [real, ours]) {
+              await begin(redis)
+              await redis.call('FLUSHALL')
+            }
+            // EXEC answers with whatever order its parts have.
+            const outside = commands.filter((words) => !isUnordered(words))
+            const expected = await replies(real, outside)
+            expect(await replies(ours, outside)).toEqual(expected)
+            for (const redis of [real, ours]) await begin(redis)
+            const left = commands.filter(isUnordered)
+            expect(await replies(ours, [...left, ...looks])).toEqual(
+              await replies(real, [...left, ...looks]),
+            )
           },
         ),
-        async (commands) => {
-          for (const redis of [real, ours]) {
-            await redis.call('RESET')
-            await redis.call('FLUSHALL')
-          }
-          // EXEC answers with whatever order its parts have.
-          const outside = commands.filter((words) => !isUnordered(words))
-          const expected = await replies(real, outside)
-          expect(await replies(ours, outside)).toEqual(expected)
-          for (const redis of [real, ours]) await redis.call('RESET')
-          const looks = ['a', 'b', 'c', 'd'].flatMap((name) => [
-            ['TYPE', name],
-            ['GET', name],
-            ['HGETALL', name],
-            ['SMEMBERS', name],
-            ['LRANGE', name, '0', '-1'],
-            ['PEXPIRETIME', name],
-          ])
-          const left = commands.filter(isUnordered)
-          expect(
-            await replies(ours, [...left, ...looks.filter(([word]) => word !== 'PEXPIRETIME')]),
-          ).toEqual(
-            await replies(real, [...left, ...looks.filter(([word]) => word !== 'PEXPIRETIME')]),
-          )
+        {
+          numRuns: Number(process.env.DAYBOOK_DIFFERENTIAL_RUNS ?? 150),
+          seed: 20261125,
+          endOnFailure: false,
         },
-      ),
-      {
-        numRuns: Number(process.env.DAYBOOK_DIFFERENTIAL_RUNS ?? 150),
-        seed: 20261125,
-        endOnFailure: false,
-      },
-    )
-  })
+      )
+    },
+  )
 })
 
 /** What else has events. */
 const telling: fc.Arbitrary<readonly string[]> = fc.oneof(
   listing,
+  sorting,
   fc.tuple(fc.constantFrom('LPUSH', 'RPUSH'), key, value),
   fc.tuple(fc.constantFrom('LPOP', 'RPOP', 'LLEN', 'SRANDMEMBER', 'HRANDFIELD', 'TTL'), key),
   fc.tuple(fc.constantFrom('LPOP', 'RPOP'), key, fc.constantFrom('0', '1', '3')),

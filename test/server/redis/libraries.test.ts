@@ -368,6 +368,68 @@ describe('scripts of ioredis and node-redis', () => {
   })
 })
 
+describe('sorted sets of ioredis and node-redis', () => {
+  /** A sliding window, as rate limiters write it: ARGV has the time, the window, how many, and a name. */
+  const slide = `local now, window = tonumber(ARGV[1]), tonumber(ARGV[2])
+    redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - window)
+    if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then
+      return {0, tonumber(redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]) + window - now}
+    end
+    redis.call('ZADD', KEYS[1], now, ARGV[4])
+    redis.call('PEXPIRE', KEYS[1], window * 1000)
+    return {1, redis.call('ZCARD', KEYS[1])}`
+
+  test('are windows, boards and queues that outlive a kill', async () => {
+    const { port, restart } = await restartable()
+    const first = ioredis(port)
+    const second = createClient({ url: `redis://127.0.0.1:${port}`, RESP: 3 })
+    second.on('error', () => undefined)
+    await second.connect()
+    onTestFinished(() => second.destroy())
+    const asks = (now: number, name: string): Promise<unknown> =>
+      first.eval(slide, 1, 'window', now, 1000, 2, name)
+    expect([await asks(5000, 'a'), await asks(5400, 'b'), await asks(5500, 'c')]).toEqual([
+      ...[
+        [1, 1],
+        [1, 2],
+        [0, 500],
+      ],
+    ])
+    await second.zAdd('board', [
+      { value: 'ada', score: 12.5 },
+      { value: 'bob', score: 3 },
+      { value: 'eve', score: Infinity },
+    ])
+    expect(await second.zIncrBy('board', 0.25, 'bob')).toBe(3.25)
+    await first.zadd('later', 'NX', 200, 'second job', 100, 'first job')
+
+    await restart()
+    await reconnected(() => first.ping())
+    await reconnected(() => second.ping())
+
+    expect([await asks(5600, 'c'), await asks(6100, 'c')]).toEqual([
+      ...[
+        [0, 400],
+        [1, 2],
+      ],
+    ])
+    expect(await second.zRangeWithScores('board', 0, -1)).toEqual([
+      { value: 'bob', score: 3.25 },
+      { value: 'ada', score: 12.5 },
+      { value: 'eve', score: Infinity },
+    ])
+    expect(await first.zrevrank('board', 'ada')).toBe(1)
+    expect(await first.zrangebyscore('later', '-inf', 150)).toEqual(['first job'])
+    expect(await second.bzPopMin('later', 1)).toEqual({
+      key: 'later',
+      value: 'first job',
+      score: 100,
+    })
+    expect(await first.zpopmax('later', 5)).toEqual(['second job', '200'])
+    expect(await first.exists('later')).toBe(0)
+  })
+})
+
 /** What the script of RateLimiterRedis does, in one step as well. A transaction does without Lua. */
 class TransactionLimiter extends RateLimiterRedis {
   readonly #redis: Redis

@@ -93,4 +93,71 @@ describe('a list', () => {
     await redis.call('SADD', 's', 'a')
     expect(await redis.failure('LPOP', 's', 0)).toMatch('WRONGTYPE')
   })
+
+  test('is taken from by LMPOP and BLMPOP, the first key that has something', async () => {
+    const { client } = await served()
+    const [redis, waiter] = await Promise.all([1, 2].map(client))
+    await redis?.call('RPUSH', 'l', 'a', 'b', 'c')
+    expect(await redis?.call('LMPOP', 2, 'none', 'l', 'RIGHT', 'COUNT', 2)).toEqual([
+      ...['l', ['c', 'b']],
+    ])
+    expect(await redis?.call('LMPOP', 1, 'none', 'LEFT')).toBeNull()
+    expect(await redis?.failure('LMPOP', 0, 'l', 'LEFT')).toBe(
+      'ERR numkeys should be greater than 0',
+    )
+    expect(await redis?.failure('LMPOP', 1, 'l', 'LEFT', 'COUNT', 0)).toBe(
+      'ERR count should be greater than 0',
+    )
+    expect(await redis?.failure('LMPOP', 2, 'l', 'LEFT')).toBe('ERR syntax error')
+    expect(await redis?.call('BLMPOP', 0, 2, 'none', 'l', 'LEFT')).toEqual(['l', ['a']])
+    waiter?.send('BLMPOP', 0, 1, 'l', 'LEFT', 'COUNT', 5)
+    await expect.poll(() => redis?.call('INFO', 'clients')).toMatch(/blocked_clients:1\r/)
+    await redis?.call('RPUSH', 'l', 'x', 'y')
+    expect(await waiter?.reply()).toEqual(['l', ['x', 'y']])
+  })
+
+  test('that many wait for is not taken by one who comes together with the item', async () => {
+    const { client } = await served()
+    const [pusher, ...waiters] = await Promise.all([1, 2, 3, 4, 5, 6].map(client))
+    for (let round = 0; round < 20; round++) {
+      for (const [at, waiter] of waiters.entries()) {
+        waiter.send('BLPOP', 'l', 0)
+        // The last ones come in one turn with the items.
+        if (at > 2) continue
+        const blocked = new RegExp(`blocked_clients:${at + 1}\\r`)
+        await expect.poll(() => pusher?.call('INFO', 'clients')).toMatch(blocked)
+      }
+      pusher?.send('RPUSH', 'l', 0, 1, 2)
+      await pusher?.reply()
+      for (let at = 0; at < 3; at++) expect(await waiters[at]?.reply()).toEqual(['l', String(at)])
+      await pusher?.call('RPUSH', 'l', 3, 4)
+      const last = [await waiters[3]?.reply(), await waiters[4]?.reply()]
+      expect(last.map(String).sort()).toEqual(['l,3', 'l,4'])
+    }
+  })
+
+  test('is no longer waited for by a client that was unblocked', async () => {
+    const { client } = await served()
+    const [waiter, other] = await Promise.all([1, 2].map(client))
+    const id = Number(await waiter?.call('CLIENT', 'ID'))
+    const begin = async (): Promise<void> => {
+      waiter?.send('BLPOP', 'l', 0)
+      await expect.poll(() => other?.call('INFO', 'clients')).toMatch(/blocked_clients:1\r/)
+    }
+    expect(await other?.call('CLIENT', 'UNBLOCK', id)).toBe(0)
+    await begin()
+    expect(await other?.call('CLIENT', 'UNBLOCK', id)).toBe(1)
+    expect(await waiter?.reply()).toBeNull()
+    await begin()
+    expect(await other?.call('CLIENT', 'UNBLOCK', id, 'ERROR')).toBe(1)
+    expect(await waiter?.reply()).toMatchObject({
+      message: 'UNBLOCKED client unblocked via CLIENT UNBLOCK',
+    })
+    expect(await other?.failure('CLIENT', 'UNBLOCK', 'x')).toMatch('not an integer')
+    expect(await other?.failure('CLIENT', 'UNBLOCK', id, 'x')).toMatch('TIMEOUT or ERROR')
+    expect(await other?.failure('CLIENT', 'UNBLOCK', id, 'ERROR', 'x')).toMatch('wrong number')
+    expect(await other?.call('CLIENT', 'UNBLOCK', 999_999)).toBe(0)
+    await other?.call('RPUSH', 'l', 'kept')
+    expect(await other?.call('LLEN', 'l')).toBe(1)
+  })
 })

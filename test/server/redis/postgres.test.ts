@@ -83,5 +83,25 @@ describe.skipIf(reason !== undefined)(
         .toEqual([{ id: '1' }])
       expect(await redis.call('KEYS', '*')).toEqual(['plain', 'users:1'])
     })
+
+    test('scores come back as they were, and SQL can order by them', async () => {
+      const { url } = server
+      const { book, client } = await served({ book: { store: postgres({ url }), lanes: 2 } })
+      const redis = await client()
+      const scores = ['-inf', '-1e+300', '-0.1', '4.9e-324', '12.5', '9007199254740993', '1e+22']
+      await redis.call('ZADD', 'board', ...scores.flatMap((score, at) => [score, `m${at}`]))
+      const before = await redis.call('ZRANGE', 'board', 0, -1, 'WITHSCORES')
+      await book.flush()
+      await book.cache('redis').invalidate('board')
+      expect(await redis.call('ZRANGE', 'board', 0, -1, 'WITHSCORES')).toEqual(before)
+      expect(
+        await administer(
+          url,
+          `select name from daybook_values, jsonb_each(value::jsonb) as scores(name, score)
+           where key = 'board' and jsonb_typeof(score) = 'number' and score between '1' and '1e21'
+           order by score desc`,
+        ),
+      ).toEqual([{ name: 'm5' }, { name: 'm4' }])
+    })
   },
 )

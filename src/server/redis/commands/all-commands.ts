@@ -11,6 +11,10 @@ import { listCommands } from './list-commands.ts'
 import { scriptingCommands } from './script-commands.ts'
 import { serverCommands } from './server-commands.ts'
 import { setCommands } from './set-commands.ts'
+import { sortedSetAlgebraCommands } from './sorted-set-algebra-commands.ts'
+import { sortedSetCommands } from './sorted-set-commands.ts'
+import { sortedSetPopCommands } from './sorted-set-pop-commands.ts'
+import { sortedSetRangeCommands } from './sorted-set-range-commands.ts'
 import { stringCommands } from './string-commands.ts'
 import { timeCommands } from './time-commands.ts'
 import { transactionCommands } from './transaction-commands.ts'
@@ -20,6 +24,10 @@ export const allCommands: readonly Command[] = [
   ...hashCommands,
   ...setCommands,
   ...listCommands,
+  ...sortedSetCommands,
+  ...sortedSetRangeCommands,
+  ...sortedSetPopCommands,
+  ...sortedSetAlgebraCommands,
   ...keyCommands,
   ...transactionCommands,
   ...connectionCommands,

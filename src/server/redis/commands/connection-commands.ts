@@ -4,8 +4,8 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { argumentOf, type Call, inGroup, subcommandsOf } from '../command.ts'
 import { databaseCount } from '../databases.ts'
 import { safeIntegerOf } from '../numbers.ts'
-import { RedisError, syntaxError, wrongArity } from '../redis-error.ts'
-import { bulk, bulks, emptyArray, integer, ok, resp2, resp3, simple } from '../reply.ts'
+import { notAnInteger, RedisError, syntaxError, wrongArity } from '../redis-error.ts'
+import { bulk, bulks, emptyArray, integer, ok, one, resp2, resp3, simple, zero } from '../reply.ts'
 import { clientLine } from './client-line.ts'
 import { serverVersion } from './server-version.ts'
 import { latin1Of } from '../latin1.ts'
@@ -130,6 +130,20 @@ function reset(call: Call): string {
   return simple('RESET')
 }
 
+/** CLIENT UNBLOCK id [TIMEOUT|ERROR] */
+function clientUnblock(call: Call): string {
+  const how = call.args.length > 3 ? argumentOf(call, 3).toLowerCase() : 'timeout'
+  if (call.args.length > 4) throw wrongArity('client|unblock')
+  if (how !== 'timeout' && how !== 'error') {
+    throw new RedisError('ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR')
+  }
+  const id = safeIntegerOf(argumentOf(call, 2))
+  if (id === undefined) throw notAnInteger()
+  const unblock = call.server.connections.get(id)?.session.unblock
+  unblock?.(how)
+  return unblock === undefined ? zero : one
+}
+
 const aclCommands = subcommandsOf('connection', 'acl', [
   { name: 'whoami', arity: 2, flags: ['fast'], run: () => bulk('default') },
   { name: 'users', arity: 2, flags: ['admin'], run: () => bulks(['default']) },
@@ -166,7 +180,7 @@ const clientCommands = subcommandsOf('connection', 'client', [
   { name: 'no-touch', arity: 3, flags: [], run: onOff('noTouch') },
   { name: 'reply', arity: 3, flags: [], run: clientReply },
   { name: 'unpause', arity: 2, flags: ['admin'], run: () => ok },
-  { name: 'unblock', arity: -3, flags: ['admin'], run: () => integer(0) },
+  { name: 'unblock', arity: -3, flags: ['admin'], run: clientUnblock },
   { name: 'getredir', arity: 2, flags: [], run: () => integer(-1) },
   {
     name: 'help',

@@ -130,6 +130,7 @@ function copyOver(
 ): void {
   const isThere = to.space.live(to) !== undefined
   from.space.copyTo(current, to)
+  call.server.arrivals.announce(to)
   if (isThere) call.server.events.tell(to, 'new', 'new')
 }
 
@@ -220,6 +221,7 @@ async function move(call: Call): Promise<string> {
     checkSameKind(from, to)
     from.space.copyTo(current, to)
     from.space.delete(from)
+    call.server.arrivals.announce(to)
     const { events } = call.server
     events.tell(from, 'generic', 'move_from')
     events.tell(to, 'generic', 'move_to')
@@ -320,6 +322,12 @@ function encodingOf(target: Target): string {
     }
     case 'list':
       return space.items(current).length <= 128 ? 'listpack' : 'quicklist'
+    case 'zset': {
+      const members = space.sorted(current)
+      const small = members.size <= 128
+      const short = ({ member }: { readonly member: string }): boolean => member.length <= 64
+      return small && members.range(0, members.size).every(short) ? 'listpack' : 'skiplist'
+    }
     case 'string': {
       const text = space.stringOf(current)
       if (text.length <= 20 && safeIntegerOf(text) !== undefined) return 'int'

@@ -1,14 +1,12 @@
 /** Commands of lists: for small ones, since a list is one document that is written anew with each change. */
 
-import { waitFor } from '../../../base/deadline.ts'
-import { isDaybookError } from '../../../base/errors.ts'
-import type { Place } from '../../../book/turn.ts'
 import { argumentOf, inGroup, lookUp, targetOf, type Call } from '../command.ts'
-import { decimalOf, safeIntegerOf } from '../numbers.ts'
-import { notAnInteger, RedisError, syntaxError } from '../redis-error.ts'
+import { safeIntegerOf } from '../numbers.ts'
+import { notAnInteger, RedisError, syntaxError, wrongArity } from '../redis-error.ts'
 import { bulk, bulks, emptyArray, integer, ok, zero } from '../reply.ts'
-import { placesOf, type Target } from '../space.ts'
-import { stepLater } from '../step-later.ts'
+import type { Target } from '../space.ts'
+import { popOf, type Pop } from './pop-arguments.ts'
+import { timeoutOf, waitForItem } from './wait-for-item.ts'
 
 function itemsAt(call: Call, target: Target): string[] {
   const current = lookUp(call, target)
@@ -48,6 +46,7 @@ function take(call: Call, target: Target, side: Side, count: number): string[] {
 function pop(side: Side): (call: Call) => string {
   return (call) => {
     const target = targetOf(call)
+    if (call.args.length > 3) throw wrongArity(side === 'left' ? 'lpop' : 'rpop')
     if (call.args.length === 2) {
       const [item] = take(call, target, side, 1)
       return item === undefined ? call.protocol.nil : bulk(item)
@@ -250,73 +249,11 @@ const namedSides = (call: Call): readonly [Side, Side] => [
 ]
 const rightToLeft = (): readonly [Side, Side] => ['right', 'left']
 
-/** The longest wait; 0 waits for as long as the connection is there. */
-function timeoutOf(text: string): number {
-  const seconds = decimalOf(text) === undefined ? NaN : Number(text)
-  if (Number.isNaN(seconds) || seconds > 1e9) {
-    throw new RedisError('ERR timeout is not a float or out of range')
-  }
-  if (seconds < 0) throw new RedisError('ERR timeout is negative')
-  return seconds * 1000
-}
-
-interface Wait {
-  /** The keys that it takes from, or moves to. */
-  readonly names: readonly string[]
-  readonly timeoutMs: number
-  /** A step: the reply; undefined where there is no item. */
-  readonly attempt: (targets: readonly Target[]) => string | undefined
-  /** What is answered in MULTI where there is no item: nothing waits there. */
-  readonly nothing: string
-}
-
-async function waitForItem(
-  call: Call,
-  { names, timeoutMs, attempt, nothing }: Wait,
-): Promise<string> {
-  const { server, session, protocol } = call
-  let targets: readonly Target[] = []
-  const look = (): readonly Place[] => {
-    targets = names.map((name) =>
-      server.databases.target(session.database, name, call.plain, false),
-    )
-    return placesOf(targets)
-  }
-  const until = timeoutMs === 0 ? Infinity : server.clock.now() + timeoutMs
-  while (!session.gone.aborted) {
-    // Before the look, so that what comes right after it is not missed.
-    look()
-    const arrival = server.arrivals.expect(targets)
-    try {
-      let reply: string | undefined
-      const { done } = await stepLater(server, look, () => {
-        reply = attempt(targets)
-      })
-      await done
-      if (reply !== undefined) return reply
-      if (session.executing) return nothing
-      await waitFor(arrival.happened, {
-        clock: server.clock,
-        timeoutMs: until - server.clock.now(),
-        signal: session.gone,
-        what: 'Waiting for an item',
-      })
-    } catch (error) {
-      if (isDaybookError(error, 'TIMEOUT') || isDaybookError(error, 'ABORTED')) {
-        return protocol.nilArray
-      }
-      throw error
-    } finally {
-      arrival.cancel()
-    }
-  }
-  return protocol.nilArray
-}
-
 function blockingPop(side: Side): (call: Call) => Promise<string> {
   return async (call) =>
     waitForItem(call, {
       names: call.args.slice(1, -1),
+      type: 'list',
       timeoutMs: timeoutOf(argumentOf(call, call.args.length - 1)),
       nothing: call.protocol.nilArray,
       attempt(targets) {
@@ -329,16 +266,47 @@ function blockingPop(side: Side): (call: Call) => Promise<string> {
     })
 }
 
+/** Of the first key that has something. */
+function takeSome(
+  call: Call,
+  targets: readonly Target[],
+  { end, count }: Pop<Side>,
+): string | undefined {
+  for (const target of targets) {
+    const items = take(call, target, end, count)
+    if (items.length > 0) return `*2\r\n${bulk(target.name)}${bulks(items)}`
+  }
+  return undefined
+}
+
+function lmpop(call: Call): string {
+  const pop = popOf(call, 1, sideOf)
+  return takeSome(call, call.targets, pop) ?? call.protocol.nilArray
+}
+
+async function blmpop(call: Call): Promise<string> {
+  const pop = popOf(call, 2, sideOf)
+  return waitForItem(call, {
+    names: pop.names,
+    type: 'list',
+    timeoutMs: timeoutOf(argumentOf(call, 1)),
+    nothing: call.protocol.nilArray,
+    attempt: (targets) => takeSome(call, targets, pop),
+  })
+}
+
 function blockingMove(
   sidesOf: (call: Call) => readonly [Side, Side],
 ): (call: Call) => Promise<string> {
   return async (call) => {
     const sides = sidesOf(call)
     return waitForItem(call, {
-      names: call.args.slice(1, 3),
+      names: [argumentOf(call, 1)],
+      type: 'list',
+      destination: argumentOf(call, 2),
       timeoutMs: timeoutOf(argumentOf(call, call.args.length - 1)),
       nothing: call.protocol.nil,
-      attempt([from, to]) {
+      attempt([from], to) {
         if (from === undefined || to === undefined) return undefined
         const item = moveItem(call, [from, to], sides)
         return item === undefined ? undefined : bulk(item)
@@ -379,6 +347,8 @@ export const listCommands = inGroup('list', [
   { name: 'ltrim', arity: 4, flags: ['write'], keys: [1, 1, 1], run: ltrim },
   { name: 'lmove', arity: 5, flags: changes, keys: [1, 2, 1], run: move(namedSides) },
   { name: 'rpoplpush', arity: 3, flags: changes, keys: [1, 2, 1], run: move(rightToLeft) },
+  { name: 'lmpop', arity: -4, flags: ['write'], countedKeys: 1, run: lmpop },
+  { name: 'blmpop', arity: -5, flags: ['write', 'blocking'], wait: blmpop },
   { name: 'blpop', arity: -3, flags: blocks, wait: blockingPop('left') },
   { name: 'brpop', arity: -3, flags: blocks, wait: blockingPop('right') },
   { name: 'blmove', arity: 6, flags: movesLater, wait: blockingMove(namedSides) },

@@ -1,4 +1,4 @@
-/** Random members, as HRANDFIELD and SRANDMEMBER give them. */
+/** Random members, as HRANDFIELD, SRANDMEMBER and ZRANDMEMBER give them. */
 
 import type { Random } from '../../../base/random.ts'
 import { argumentOf, type Call } from '../command.ts'

@@ -1,5 +1,5 @@
 /**
- * HSCAN and SSCAN: the members of one value, page by page.
+ * HSCAN, SSCAN and ZSCAN: the members of one value, page by page.
  *
  * The value is in memory as a whole, so a page is a range of its members in the order of their hashes, and the cursor is
  * the hash that the next page begins at: a member that is there all the time is given whatever comes and goes meanwhile.

@@ -104,7 +104,8 @@ function configResetStat(call: Call): string {
 
 /** What COMMAND and COMMAND INFO say of one: name, arity, flags, first key, last key, step, and what Redis 7 added. */
 function described(call: Call, command: Command): string {
-  const [first, last, step] = command.keys ?? [0, 0, 0]
+  const { destination = 0 } = command
+  const [first, last, step] = command.keys ?? [destination, destination, Math.sign(destination)]
   const flags = command.flags.filter((flag) => flag !== 'no_multi')
   const subcommands = [...(command.subcommands?.values() ?? [])]
   return (
@@ -180,6 +181,7 @@ function commandGetKeys(call: Call): string {
   }
   const [first, last, step] = range
   const keys: string[] = []
+  if (command.destination !== undefined) keys.push(args[command.destination] ?? '')
   for (let at = first; at <= last; at += step) keys.push(args[at] ?? '')
   return bulks(keys)
 }

@@ -22,7 +22,7 @@ export class ScriptRefused extends RedisError {}
 
 /** Of the commands outside of the groups of data. */
 const otherCommands = new Set(['echo', 'ping', 'publish', 'select', 'time'])
-const groups = new Set(['generic', 'hash', 'list', 'set', 'string'])
+const groups = new Set(['generic', 'hash', 'list', 'set', 'sorted-set', 'string'])
 /** Beside its arguments. */
 const bytesOfCommand = 64
 
@@ -188,6 +188,9 @@ export class ScriptCaller {
     if (range === undefined) return []
     const [first, last, step] = range
     const targets: Target[] = []
+    if (command.destination !== undefined) {
+      targets.push(this.#target(args[command.destination] ?? ''))
+    }
     for (let at = first; at <= last; at += step) targets.push(this.#target(args[at] ?? ''))
     return targets
   }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"reflect"
 	"strings"
@@ -49,6 +50,7 @@ func main() {
 		pipelines(ctx, client)
 		transactions(ctx, client, other)
 		scans(ctx, client)
+		sortedSets(ctx, client)
 		channels(ctx, client, other)
 		replies(ctx, client)
 		waited, err := client.Wait(ctx, 1, 30*time.Second).Result()
@@ -144,6 +146,30 @@ func scans(ctx context.Context, client *redis.Client) {
 		seen[walk.Val()] = true
 	}
 	check("SCAN", len(seen), walk.Err(), 1000)
+}
+
+func sortedSets(ctx context.Context, client *redis.Client) {
+	added, err := client.ZAdd(ctx, "go:board",
+		redis.Z{Score: 12.5, Member: "ada"}, redis.Z{Score: 3, Member: "bob"}, redis.Z{Score: math.Inf(1), Member: "eve"},
+	).Result()
+	check("ZADD", added, err, int64(3))
+	score, err := client.ZIncrBy(ctx, "go:board", 0.25, "bob").Result()
+	check("ZINCRBY", score, err, 3.25)
+	rank, err := client.ZRevRank(ctx, "go:board", "ada").Result()
+	check("ZREVRANK", rank, err, int64(1))
+	ranked, err := client.ZRankWithScore(ctx, "go:board", "bob").Result()
+	check("ZRANK", ranked, err, redis.RankScore{Rank: 0, Score: 3.25})
+	found, err := client.ZRangeWithScores(ctx, "go:board", 0, 1).Result()
+	check("ZRANGE", found, err, []redis.Z{{Score: 3.25, Member: "bob"}, {Score: 12.5, Member: "ada"}})
+	names, err := client.ZRangeByScore(ctx, "go:board", &redis.ZRangeBy{Min: "(3.25", Max: "+inf", Count: 1}).Result()
+	check("ZRANGEBYSCORE", names, err, []string{"ada"})
+	popped, err := client.BZPopMax(ctx, time.Second, "go:board").Result()
+	if err != nil || popped.Member != "eve" || !math.IsInf(popped.Score, 1) {
+		fail("BZPOPMAX: %v, %v", popped, err)
+	}
+	key, least, err := client.ZMPop(ctx, "min", 5, "go:none", "go:board").Result()
+	check("ZMPOP", append([]redis.Z{{Member: key}}, least...), err,
+		[]redis.Z{{Member: "go:board"}, {Score: 3.25, Member: "bob"}, {Score: 12.5, Member: "ada"}})
 }
 
 func channels(ctx context.Context, client *redis.Client, other *redis.Client) {

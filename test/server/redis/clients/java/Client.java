@@ -38,6 +38,7 @@ public class Client {
         pipelines(jedis);
         transactions(jedis, other);
         scans(jedis);
+        sortedSets(jedis);
         channels(jedis, other);
         errors(jedis);
         check("WAIT", jedis.waitReplicas(1, 30_000), 1L);
@@ -113,6 +114,19 @@ public class Client {
       cursor = page.getCursor();
     } while (!cursor.equals(ScanParams.SCAN_POINTER_START));
     check("SCAN", seen.size(), 1000);
+  }
+
+  static void sortedSets(Jedis jedis) {
+    Map<String, Double> scores = Map.of("ada", 12.5, "bob", 3.0, "eve", Double.POSITIVE_INFINITY);
+    check("ZADD", jedis.zadd("java:board", scores), 3L);
+    check("ZINCRBY", jedis.zincrby("java:board", 0.25, "bob"), 3.25);
+    check("ZSCORE", jedis.zscore("java:board", "eve"), Double.POSITIVE_INFINITY);
+    check("ZREVRANK", jedis.zrevrank("java:board", "ada"), 1L);
+    check("ZRANGE", jedis.zrange("java:board", 0, -1), List.of("bob", "ada", "eve"));
+    check("ZRANGEBYSCORE", jedis.zrangeByScore("java:board", "(3.25", "20"), List.of("ada"));
+    check("ZPOPMAX", jedis.zpopmax("java:board").getElement(), "eve");
+    check("BZPOPMIN", jedis.bzpopmin(1, "java:board").getValue().getScore(), 3.25);
+    check("ZCARD", jedis.zcard("java:board"), 1L);
   }
 
   static void channels(Jedis jedis, Jedis other) throws Exception {

@@ -88,6 +88,22 @@ def scans(client):
     check("SMEMBERS", set(client.smembers("py:set")), {"a", "b"})
 
 
+def sorted_sets(client):
+    check("ZADD", client.zadd("py:board", {"ada": 12.5, "bob": 3, "eve": float("inf")}), 3)
+    check("ZADD GT", client.zadd("py:board", {"bob": 1}, gt=True, ch=True), 0)
+    check("ZINCRBY", client.zincrby("py:board", 0.25, "bob"), 3.25)
+    check("ZSCORE", client.zscore("py:board", "eve"), float("inf"))
+    check("ZREVRANK", client.zrevrank("py:board", "ada"), 1)
+    found = client.zrange("py:board", 0, 1, withscores=True)
+    check("ZRANGE", [(member, score) for member, score in found], [("bob", 3.25), ("ada", 12.5)])
+    check("ZRANGEBYSCORE", client.zrangebyscore("py:board", "(3.25", 20), ["ada"])
+    check("ZUNIONSTORE", client.zunionstore("py:both", {"py:board": 2, "py:set": 1}), 5)
+    check("ZSCAN", dict(client.zscan_iter("py:both"))["bob"], 6.5)
+    check("ZREMRANGEBYRANK", client.zremrangebyrank("py:both", 0, -2), 4)
+    member = client.bzpopmax("py:board", timeout=1)
+    check("BZPOPMAX", list(member), ["py:board", "eve", float("inf")])
+
+
 def channels(client):
     listener = client.pubsub(ignore_subscribe_messages=True)
     heard = []
@@ -165,6 +181,7 @@ def main():
         pipelines(client)
         transactions(client, other)
         scans(client)
+        sorted_sets(client)
         channels(client)
         scripts(client, other)
         errors(client)

@@ -1,0 +1,101 @@
+/** Waiting until there is something to take: BLPOP, BZPOPMIN and the like. */
+
+import { waitFor } from '../../../base/deadline.ts'
+import { isDaybookError } from '../../../base/errors.ts'
+import type { Place } from '../../../book/turn.ts'
+import type { Call } from '../command.ts'
+import { decimalOf } from '../numbers.ts'
+import { RedisError } from '../redis-error.ts'
+import { placesOf, type Target, type ValueType } from '../space.ts'
+import { stepLater } from '../step-later.ts'
+
+/** The longest wait; 0 waits for as long as the connection is there. */
+export function timeoutOf(text: string): number {
+  const seconds = decimalOf(text) === undefined ? NaN : Number(text)
+  if (Number.isNaN(seconds) || seconds > 1e9) {
+    throw new RedisError('ERR timeout is not a float or out of range')
+  }
+  if (seconds < 0) throw new RedisError('ERR timeout is negative')
+  return seconds * 1000
+}
+
+export interface Wait {
+  /** The keys that it takes from. */
+  readonly names: readonly string[]
+  /** The type that they should have. Who waits already does not mind a key that comes to be of another one. */
+  readonly type: ValueType
+  /** The key that it moves to. */
+  readonly destination?: string
+  readonly timeoutMs: number
+  /** A step: the reply; undefined where there is no item. */
+  readonly attempt: (
+    targets: readonly Target[],
+    destination: Target | undefined,
+  ) => string | undefined
+  /** What is answered in MULTI where there is no item: nothing waits there. */
+  readonly nothing: string
+}
+
+export async function waitForItem(
+  call: Call,
+  { names, type, destination, timeoutMs, attempt, nothing }: Wait,
+): Promise<string> {
+  const { server, session, protocol } = call
+  const { plain } = call
+  let targets: readonly Target[] = []
+  let to: Target | undefined
+  const targetOf = (name: string): Target =>
+    server.databases.target(session.database, name, plain, false)
+  const look = (): readonly Place[] => {
+    targets = names.map(targetOf)
+    to = destination === undefined ? undefined : targetOf(destination)
+    return placesOf(to === undefined ? targets : [...targets, to])
+  }
+  const until = timeoutMs === 0 ? Infinity : server.clock.now() + timeoutMs
+  let hasLooked = false
+  while (!session.gone.aborted) {
+    look()
+    // Who waits already comes first, also where an item has just come and nobody has looked yet.
+    const isBehind = !hasLooked && !session.executing && server.arrivals.areExpected(targets)
+    // Before the look, so that what comes right after it is not missed.
+    const arrival = server.arrivals.expect(targets)
+    try {
+      let reply: string | undefined
+      const { done } = await stepLater(server, look, () => {
+        const full = hasLooked || isBehind ? targets.filter((target) => isOf(type, target)) : []
+        if (isBehind && full.length > 0) for (const target of full) server.arrivals.announce(target)
+        else reply = attempt(hasLooked ? full : targets, to)
+      })
+      await done
+      hasLooked = true
+      if (reply !== undefined) return reply
+      if (session.executing) return nothing
+      const unblocked = Promise.withResolvers<'timeout' | 'error'>()
+      session.unblock = unblocked.resolve
+      const how = await waitFor(Promise.race([arrival.happened, unblocked.promise]), {
+        clock: server.clock,
+        timeoutMs: until - server.clock.now(),
+        signal: session.gone,
+        what: 'Waiting for an item',
+      })
+      if (how === 'timeout') return protocol.nilArray
+      if (how === 'error') {
+        throw new RedisError('UNBLOCKED client unblocked via CLIENT UNBLOCK')
+      }
+    } catch (error) {
+      if (isDaybookError(error, 'TIMEOUT') || isDaybookError(error, 'ABORTED')) {
+        return protocol.nilArray
+      }
+      throw error
+    } finally {
+      session.unblock = undefined
+      arrival.cancel()
+    }
+  }
+  return protocol.nilArray
+}
+
+function isOf(type: ValueType, target: Target): boolean {
+  const current = target.space.live(target)
+  return current !== undefined && target.space.typeOf(current) === type
+}
