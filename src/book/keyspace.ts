@@ -124,7 +124,7 @@ export class Keyspace implements FlushTable {
         if (held === undefined || held.expiresAt <= this.#clock.now()) this.#tier.remove(key)
         else {
           const value = this.applied(held.value, mutation) as Fields
-          this.#put(key, value, entry.position, ttlMs, estimateBytes(value) + tierOverheadBytes)
+          this.#put(key, value, entry.position, ttlMs, this.#bytesOf(value))
         }
       }
     }
@@ -253,7 +253,11 @@ export class Keyspace implements FlushTable {
       const { negativeTtlMs } = this.options
       if (negativeTtlMs > 0) this.#put(key, undefined, position, negativeTtlMs, tierOverheadBytes)
       else this.#tier.remove(key)
-    } else this.#put(key, value, position, ttlMs, estimateBytes(value) + tierOverheadBytes)
+    } else this.#put(key, value, position, ttlMs, this.#bytesOf(value))
+  }
+
+  #bytesOf(value: Fields): number {
+    return estimateBytes(value, this.schema.document ? 'own' : 'columns') + tierOverheadBytes
   }
 
   #put(

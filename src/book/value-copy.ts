@@ -16,19 +16,28 @@ function copyField(value: FieldValue): FieldValue {
   return copyFields(value as Fields, false)
 }
 
-/** What the fields take in memory, roughly: text by its length, everything else by its slot. */
-export function estimateBytes(fields: Fields): number {
+/** What a text takes beside its characters. */
+const textOverheadBytes = 24
+
+/**
+ * What the fields take in memory, roughly: text by its length, everything else by its slot. Names of columns are the same
+ * texts for all rows and do not count; those of a document's fields are its own.
+ */
+export function estimateBytes(fields: Fields, namesAre: 'columns' | 'own'): number {
   let bytes = 32
-  for (const name in fields) bytes += 8 + estimateField(fields[name] as FieldValue)
+  for (const name in fields) {
+    bytes += 8 + estimateField(fields[name] as FieldValue)
+    if (namesAre === 'own') bytes += name.length + textOverheadBytes
+  }
   return bytes
 }
 
 function estimateField(value: FieldValue): number {
-  if (typeof value === 'string') return value.length + 24
+  if (typeof value === 'string') return value.length + textOverheadBytes
   if (typeof value !== 'object' || value === null) return 8
   if (value instanceof Uint8Array) return value.byteLength + 64
   if (Array.isArray(value)) {
     return value.reduce((sum: number, item) => sum + estimateField(item as FieldValue), 32)
   }
-  return estimateBytes(value as Fields)
+  return estimateBytes(value as Fields, 'own')
 }

@@ -50,6 +50,25 @@ describe('a cache', () => {
     await book.close()
   })
 
+  test('counts the names of a document’s fields, which are its own, when patched and when loaded', async () => {
+    const { book } = await opened()
+    const tags = book.cache<Record<string, number>>('tags')
+    const named = Object.fromEntries(
+      Array.from({ length: 200 }, (_, n) => [`${n}`.padStart(100, '-'), n]),
+    )
+    const bytes = (): number => book.stats().cache.bytes
+    const least = 200 * 100
+    await tags.set('patched', {})
+    await tags.merge('patched', named)
+    expect(bytes()).toBeGreaterThan(least)
+    await book.flush()
+    await tags.invalidate('patched')
+    expect(bytes()).toBe(0)
+    expect(await tags.get('patched')).toEqual(named)
+    expect(bytes()).toBeGreaterThan(least)
+    await book.close()
+  })
+
   test('gives copies: what a caller changes does not change the cache', async () => {
     const { book, users } = await opened()
     const given = user('Ada')
