@@ -16,6 +16,7 @@ import {
   type Entry,
   type Fields,
   type Mutation,
+  type Patch,
   type Position,
 } from '../mutation/mutation.ts'
 import { rowCodec, type RowCodec } from '../store/row.ts'
@@ -24,7 +25,7 @@ import { MemoryTier } from '../tier/memory-tier.ts'
 import type { Tier, TierEntry } from '../tier/tier.ts'
 import { Loader, type LoaderParts, type Use } from './loader.ts'
 import type { ResolvedCacheOptions } from './options.ts'
-import { estimateBytes } from './value-copy.ts'
+import { estimateBytes, estimateGrowth, type FieldNames } from './value-copy.ts'
 
 /** What an entry in the tier takes besides its fields. */
 const tierOverheadBytes = 240
@@ -122,11 +123,26 @@ export class Keyspace implements FlushTable {
       case 'patch': {
         const held = this.#tier.get(key)
         if (held === undefined || held.expiresAt <= this.#clock.now()) this.#tier.remove(key)
-        else {
-          const value = this.applied(held.value, mutation) as Fields
-          this.#put(key, value, entry.position, ttlMs, this.#bytesOf(value))
-        }
+        else this.#patched(held, mutation, entry, ttlMs)
       }
+    }
+  }
+
+  /** Looks at the fields that the patch has changed: there may be thousands of others. */
+  #patched(
+    { value: before, bytes, flat }: TierEntry,
+    patch: Patch,
+    { key, position }: Entry,
+    ttlMs: number | undefined,
+  ): void {
+    const after = this.applied(before, patch) as Fields
+    if (before === undefined) this.#put(key, after, position, ttlMs, this.#bytesOf(after))
+    else {
+      const growth = estimateGrowth(before, after, namesIn(patch), this.#fieldNames)
+      const isFlat = flat && this.codec.isFlat(patch.fields)
+      // What a record took, and what its fields are said to take, differ: it never comes to nothing.
+      const grown = Math.max(bytes + growth, tierOverheadBytes)
+      this.#put(key, after, position, ttlMs, grown, isFlat)
     }
   }
 
@@ -139,8 +155,7 @@ export class Keyspace implements FlushTable {
       before !== undefined &&
       after !== undefined
     ) {
-      const { fields, amounts } = mutation
-      this.onPatched(before, [...Object.keys(fields), ...Object.keys(amounts)], after)
+      this.onPatched(before, namesIn(mutation), after)
     }
     return after
   }
@@ -257,7 +272,11 @@ export class Keyspace implements FlushTable {
   }
 
   #bytesOf(value: Fields): number {
-    return estimateBytes(value, this.schema.document ? 'own' : 'columns') + tierOverheadBytes
+    return estimateBytes(value, this.#fieldNames) + tierOverheadBytes
+  }
+
+  get #fieldNames(): FieldNames {
+    return this.schema.document ? 'own' : 'columns'
   }
 
   #put(
@@ -266,14 +285,19 @@ export class Keyspace implements FlushTable {
     position: Position,
     ttlMs: number | undefined,
     bytes: number,
+    isFlat = value === undefined || this.codec.isFlat(value),
   ): void {
     this.#tier.put(
       key,
       value,
       position,
       ttlMs === undefined ? Infinity : this.#clock.now() + ttlMs,
-      value === undefined || this.codec.isFlat(value),
+      isFlat,
       bytes,
     )
   }
+}
+
+function namesIn({ fields, amounts }: Patch): string[] {
+  return [...Object.keys(fields), ...Object.keys(amounts)]
 }

@@ -1,9 +1,12 @@
 /** Copies of canonical values: what goes in or comes out may be changed by the caller without changing the cache. */
 
 import type { Fields, FieldValue } from '../mutation/mutation.ts'
+import { overlay } from '../mutation/overlay.ts'
+
+const nothing = {}
 
 export function copyFields(fields: Fields, flat: boolean): Record<string, FieldValue> {
-  if (flat) return { ...fields }
+  if (flat) return overlay(fields, nothing)
   const copy: Record<string, FieldValue> = {}
   for (const name of Object.keys(fields)) copy[name] = copyField(fields[name] as FieldValue)
   return copy
@@ -19,17 +22,34 @@ function copyField(value: FieldValue): FieldValue {
 /** What a text takes beside its characters. */
 const textOverheadBytes = 24
 
-/**
- * What the fields take in memory, roughly: text by its length, everything else by its slot. Names of columns are the same
- * texts for all rows and do not count; those of a document's fields are its own.
- */
-export function estimateBytes(fields: Fields, namesAre: 'columns' | 'own'): number {
+/** Names of columns are the same texts for all rows and take nothing; those of a document's fields are its own. */
+export type FieldNames = 'columns' | 'own'
+
+/** What the fields take in memory, roughly: text by its length, everything else by its slot. */
+export function estimateBytes(fields: Fields, names: FieldNames): number {
   let bytes = 32
-  for (const name in fields) {
-    bytes += 8 + estimateField(fields[name] as FieldValue)
-    if (namesAre === 'own') bytes += name.length + textOverheadBytes
+  for (const name of Object.keys(fields)) bytes += bytesOf(fields, name, names)
+  return bytes
+}
+
+/** By how much `after` takes more than `before`, which has the same fields but for those with these names. */
+export function estimateGrowth(
+  before: Fields,
+  after: Fields,
+  changed: readonly string[],
+  names: FieldNames,
+): number {
+  let bytes = 0
+  for (const name of changed) {
+    bytes += bytesOf(after, name, names)
+    if (Object.hasOwn(before, name)) bytes -= bytesOf(before, name, names)
   }
   return bytes
+}
+
+function bytesOf(fields: Fields, name: string, names: FieldNames): number {
+  const own = names === 'own' ? name.length + textOverheadBytes : 0
+  return 8 + own + estimateField(fields[name] as FieldValue)
 }
 
 function estimateField(value: FieldValue): number {

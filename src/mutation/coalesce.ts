@@ -15,7 +15,8 @@
  */
 
 import { addAmount } from './decimal.ts'
-import type { Amount, Amounts, Fields, FieldValue, Mutation } from './mutation.ts'
+import type { Amount, Amounts, Fields, FieldValue, Mutation, Patch } from './mutation.ts'
+import { overlay } from './overlay.ts'
 
 /** The one delete: it carries nothing. */
 export const deletion: Mutation = { kind: 'delete' }
@@ -55,17 +56,15 @@ export function isDeterminate(mutation: Mutation): boolean {
 }
 
 function patchFields(base: Fields, fields: Fields, amounts: Amounts): Fields {
-  const result: Record<string, FieldValue> = { ...base, ...fields }
+  const result = overlay(base, fields)
   for (const name of Object.keys(amounts)) {
     result[name] = addAmount(result[name] ?? null, amounts[name] as Amount)
   }
   return result
 }
 
-type Patch = Extract<Mutation, { kind: 'patch' }>
-
 function coalescePatches(earlier: Patch, later: Patch): Patch {
-  const fields: Record<string, FieldValue> = { ...earlier.fields, ...later.fields }
+  const fields = overlay(earlier.fields, later.fields)
   const amounts: Record<string, Amount> = {}
   for (const name of Object.keys(earlier.amounts)) {
     // A later merge of the column makes what was added before it irrelevant.

@@ -34,6 +34,8 @@ export type Mutation =
   | { readonly kind: 'delete' }
   | { readonly kind: 'patch'; readonly fields: Fields; readonly amounts: Amounts }
 
+export type Patch = Extract<Mutation, { kind: 'patch' }>
+
 /** The four names that users know. */
 export function mutationName(mutation: Mutation): 'set' | 'delete' | 'merge' | 'increment' {
   if (mutation.kind !== 'patch') return mutation.kind

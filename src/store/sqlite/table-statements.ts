@@ -8,7 +8,7 @@
 
 import type { StatementSync } from 'node:sqlite'
 import { applyMutation } from '../../mutation/coalesce.ts'
-import type { Fields, FieldValue, Mutation } from '../../mutation/mutation.ts'
+import type { Fields, FieldValue, Patch } from '../../mutation/mutation.ts'
 import { canonicalOf } from '../columns.ts'
 import { rejectedError } from '../failure.ts'
 import { keyOf, keyParts } from '../key.ts'
@@ -18,7 +18,6 @@ import { quoteIdentifier } from '../sql.ts'
 import { fromSql, type SqlValue, toSql } from './column-types.ts'
 import type { Connection } from './connection.ts'
 
-type Patch = Extract<Mutation, { kind: 'patch' }>
 type SqlRow = Readonly<Record<string, SqlValue>>
 
 /** Patches of more different sets of columns than this are prepared again. */
