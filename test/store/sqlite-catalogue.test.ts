@@ -89,6 +89,13 @@ describe('columns', () => {
     )
   })
 
+  test('a default in double quotes is text, as CREATE TABLE takes it', () => {
+    const { blank } = catalogue(
+      `CREATE TABLE t (id TEXT PRIMARY KEY, a TEXT DEFAULT "new", b TEXT NOT NULL DEFAULT "it's ""so""", c TEXT DEFAULT "id", d TEXT DEFAULT "")`,
+    )('t')
+    expect(blank).toEqual({ a: 'new', b: 'it\'s "so"', c: 'id', d: '' })
+  })
+
   test('a default that is no value of its column is refused', () => {
     const describeT = catalogue(
       "CREATE TABLE t (id TEXT PRIMARY KEY, a BOOLEAN DEFAULT 'maybe', b JSON DEFAULT '{')",

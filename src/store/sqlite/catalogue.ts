@@ -254,9 +254,18 @@ function defaultValue(
 
 /** The text is a literal, as `isConstant` has seen. */
 function evaluate(connection: Connection, literal: string): unknown {
-  const statement = connection.database.prepare(`SELECT ${literal} AS value`)
+  const statement = connection.database.prepare(`SELECT ${singleQuoted(literal)} AS value`)
   statement.setReadBigInts(true)
   return statement.get()?.['value'] ?? null
+}
+
+/** A default in double quotes is text for CREATE TABLE, and a column's name for SELECT. */
+function singleQuoted(literal: string): string {
+  return literal.replace(
+    /^([\s(]*)"((?:[^"]|"")*)"/,
+    (_, before: string, text: string) =>
+      `${before}'${text.replaceAll('""', '"').replaceAll("'", "''")}'`,
+  )
 }
 
 function parseJson(text: string): unknown {
