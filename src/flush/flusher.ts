@@ -52,7 +52,7 @@ export interface FlusherParts {
   readonly checkpoints: readonly Position[]
   /** A key's value in the tier is no longer what the store will have. */
   readonly forget: (cache: string, key: string) => void
-  /** Batches have left memory, or none are out of it any more. */
+  /** Batches have left memory, or none are out of it any more, or the journal has been trimmed. */
   readonly onPressure: () => void
   /** Something is pending for a cache that has no table yet: `declared` is called where one is found. */
   readonly onUndeclared: (cache: string) => void
@@ -533,6 +533,7 @@ export class Flusher implements FlushContext {
         () => {
           this.#trimming = false
           this.deadLetters.forgetDiscarded(journal.oldestPosition)
+          this.#parts.onPressure()
         },
         (error: unknown) => {
           this.#trimming = false

@@ -193,6 +193,10 @@ class LocalJournal implements FileJournal {
     return this.#writer.state
   }
 
+  get budgetUsedUp(): boolean {
+    return this.#writer.budgetUsedUp
+  }
+
   append(entries: readonly Entry[]): Commit {
     return this.#writer.append(entries)
   }
@@ -245,6 +249,7 @@ class LocalJournal implements FileJournal {
       latencies[Math.min(latencies.length - 1, Math.floor(part * latencies.length))] ?? 0
     return {
       state: this.state,
+      budgetUsedUp: this.budgetUsedUp,
       segments: this.#supply.segments.length,
       bytes: this.#supply.bytes,
       undurableBytes: this.#writer.undurableBytes,

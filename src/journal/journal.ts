@@ -37,6 +37,8 @@ export type JournalState =
 
 export interface JournalStats {
   readonly state: JournalState
+  /** See `Journal`. */
+  readonly budgetUsedUp: boolean
   readonly segments: number
   /** Disk in use, preallocated space included. */
   readonly bytes: number
@@ -69,6 +71,8 @@ export interface Journal {
   /** The oldest position that can still be read, or `lastPosition + 1` where there is none. */
   readonly oldestPosition: Position
   readonly state: JournalState
+  /** New appends are refused, or the larger ones are, until a trim has made room within the budget on disk. */
+  readonly budgetUsedUp: boolean
 
   /**
    * Takes the next positions, sets `position` and `bytes` of each entry, and encodes all of them into the commit that

@@ -84,6 +84,8 @@ export class Writer {
   #gathering: Group | undefined
   #submitting = false
   #undurableBytes = 0
+  /** The budget had no room for a write since a segment was last claimed. */
+  #refusedByBudget = false
   /** Room that the next group finds in the segment where the last planned one goes. */
   #plannedRoom: number
 
@@ -134,6 +136,11 @@ export class Writer {
 
   get undurableBytes(): number {
     return this.#undurableBytes
+  }
+
+  /** See `Journal.budgetUsedUp`. */
+  get budgetUsedUp(): boolean {
+    return (this.#refusedByBudget || this.#plannedRoom < pageBytes) && !this.#supply.hasBudget
   }
 
   get commits(): number {
@@ -253,8 +260,10 @@ export class Writer {
       group.segmentBytes = this.#supply.claim(end)
     } catch (error) {
       if (error instanceof DaybookError && error.details.reason === 'disk') this.#becomeFull(error)
+      else this.#refusedByBudget = true
       throw error
     }
+    this.#refusedByBudget = false
     group.room = group.segmentBytes - 2 * pageBytes
   }
 

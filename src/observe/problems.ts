@@ -8,6 +8,7 @@ export type ProblemCode =
   | 'HALTED'
   | 'FENCED'
   | 'JOURNAL_FULL'
+  | 'JOURNAL_BUDGET'
   | 'JOURNAL_FAILED'
   | 'STORE_AWAY'
   | 'WRITES_WAIT'
@@ -41,6 +42,12 @@ export function problemsOf(stats: BookStats): Problem[] {
     journal.state === 'full',
     'JOURNAL_FULL',
     () => 'the journal’s disk is full: writes are refused',
+  )
+  add(
+    journal.budgetUsedUp,
+    'JOURNAL_BUDGET',
+    () =>
+      'journal.maxBytes is used up: writes wait or are refused until what is pending is in the store',
   )
   add(
     journal.state === 'failed',

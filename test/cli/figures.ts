@@ -22,6 +22,7 @@ export const figures: BookStats = {
   },
   journal: {
     state: 'open',
+    budgetUsedUp: false,
     segments: 2,
     bytes: 128 << 20,
     undurableBytes: 0,

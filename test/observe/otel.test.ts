@@ -26,6 +26,7 @@ function statsWith(changes: Partial<BookStats>): BookStats {
     batches: { count: 9, keys: empty, tookMs: { ...empty, p50: 5, p99: 40, max: 41 } },
     journal: {
       state: 'open',
+      budgetUsedUp: false,
       segments: 1,
       bytes: 4096,
       undurableBytes: 0,

@@ -13,6 +13,7 @@ const closed = {
 } as const
 const journal = {
   state: 'open',
+  budgetUsedUp: false,
   segments: 1,
   bytes: 0,
   undurableBytes: 0,
@@ -58,6 +59,12 @@ it.each([
   [
     { journal: { ...journal, state: 'full' } },
     ['JOURNAL_FULL: the journal’s disk is full: writes are refused'],
+  ],
+  [
+    { journal: { ...journal, budgetUsedUp: true } },
+    [
+      'JOURNAL_BUDGET: journal.maxBytes is used up: writes wait or are refused until what is pending is in the store',
+    ],
   ],
   [
     { journal: { ...journal, state: 'failed' } },

@@ -404,6 +404,9 @@ function drained({ drainEstimateMs, breaker, state }) {
 
 /** @param {Stats} stats */
 function pressureOf({ pressure, pending }) {
+  if (pressure.state === 'limit' && pressure.waitingWrites === 0) {
+    return 'The journal’s budget is used up: writes wait or are refused.'
+  }
   if (pressure.state === 'limit') {
     return `${counted(pressure.waitingWrites, 'write')} stand in line: a budget is used up.`
   }

@@ -6,7 +6,13 @@ import type { BookStats } from '../../observe/stats.ts'
 export type UnreadyReason = ProblemCode | 'LAG' | 'CLOSING'
 
 /** A store that is away, a pause and dead letters are none: writes are taken all the same, until the lag tells otherwise. */
-const unready: readonly ProblemCode[] = ['HALTED', 'FENCED', 'JOURNAL_FULL', 'JOURNAL_FAILED']
+const unready: readonly ProblemCode[] = [
+  'HALTED',
+  'FENCED',
+  'JOURNAL_FULL',
+  'JOURNAL_BUDGET',
+  'JOURNAL_FAILED',
+]
 
 /** Why not; empty where it is ready. Codes only: anyone may ask. */
 export function unreadyReasons(stats: BookStats, readyLagMs: number): UnreadyReason[] {

@@ -45,6 +45,7 @@ const stats = object(
     batches: object({ count: whole, keys: summary, tookMs: summary }),
     journal: object({
       state: text,
+      budgetUsedUp: flag,
       segments: whole,
       bytes: whole,
       undurableBytes: whole,
@@ -107,7 +108,7 @@ export const statusRoutes: readonly Route[] = [
     open: true,
     tag: 'health',
     summary:
-      'Whether it should get work: 503 where the lag is beyond the limit, or it is halted, fenced, closing, or its journal is full or failed.',
+      'Whether it should get work: 503 where the lag is beyond the limit, or it is halted, fenced, closing, or its journal is full, has used up its budget, or has failed.',
     result: {
       description: 'It is ready. Where it is not, the status is 503 and `reasons` has codes.',
       schema: object({ ready: flag, reasons: list(text) }),

@@ -55,6 +55,37 @@ describe('probes', () => {
     expect((await api('GET', '/readyz')).status).toBe(200)
   })
 
+  it('tell that it is not ready where the journal’s budget is used up and no write waits, and that it is again', async () => {
+    const { api, book, users } = await serve({
+      book: {
+        journal: { maxBytes: 256 << 10, segmentBytes: 64 << 10, retainBytes: 0 },
+        pressure: { policy: 'reject' },
+      },
+    })
+    const states: string[] = []
+    book.on('pressure', ({ state }) => states.push(state))
+    book.pause()
+    const fill = async (): Promise<void> => {
+      for (let at = 0; ; at++) await users.set(String(at), user('Ada'.repeat(300)))
+    }
+    await expect(fill()).rejects.toMatchObject({ code: 'OVERLOADED' })
+    expect(book.stats()).toMatchObject({
+      pressure: { state: 'limit', waitingWrites: 0 },
+      journal: { state: 'open', budgetUsedUp: true },
+    })
+    const answer = await api('GET', '/readyz')
+    expect([answer.status, answer.json]).toMatchObject([
+      503,
+      { ready: false, reasons: ['JOURNAL_BUDGET'] },
+    ])
+    book.resume()
+    await expect.poll(async () => (await api('GET', '/readyz')).status).toBe(200)
+    await users.set('1', user('Grace'))
+    await book.flush()
+    expect(states[0]).toBe('limit')
+    await expect.poll(() => states.at(-1)).toBe('none')
+  })
+
   it('tell that it is not ready while it closes', async () => {
     const { api, book } = await serve()
     await book.close()
