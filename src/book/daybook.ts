@@ -5,7 +5,7 @@
 import { waitFor, withSignal } from '../base/deadline.ts'
 import { DaybookError, isDaybookError, reasonOf } from '../base/errors.ts'
 import type { EventName, Listener } from '../observe/events.ts'
-import type { BookState, BookStats } from '../observe/stats.ts'
+import type { BookState, BookStats, ReadFailure } from '../observe/stats.ts'
 import { AtomicBatch, writeBatch, type BatchWrites } from './atomic-batch.ts'
 import { Cache, type Receipt, type WriteOptions } from './cache.ts'
 import { DeadLetterDesk } from './dead-letter-desk.ts'
@@ -255,6 +255,7 @@ export class Daybook {
         loads: sum(keyspaces, (keyspace) => keyspace.loader.loads),
         failedLoads: sum(keyspaces, (keyspace) => keyspace.loader.failedLoads),
         negativeHits: sum(keyspaces, (keyspace) => keyspace.negativeHits),
+        readFailure: readFailureOf(keyspaces),
       },
     }
   }
@@ -406,6 +407,14 @@ export class Daybook {
       { details: { cache: name }, hint: 'Flush first, with the old declaration.' },
     )
   }
+}
+
+function readFailureOf(keyspaces: readonly Keyspace[]): ReadFailure | undefined {
+  for (const { name, loader } of keyspaces) {
+    const { failure } = loader
+    if (failure !== undefined) return { cache: name, code: failure.code, message: failure.message }
+  }
+  return undefined
 }
 
 const maxNameLength = 200

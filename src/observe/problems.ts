@@ -11,6 +11,7 @@ export type ProblemCode =
   | 'JOURNAL_BUDGET'
   | 'JOURNAL_FAILED'
   | 'STORE_AWAY'
+  | 'READS_FAIL'
   | 'WRITES_WAIT'
 
 export interface Problem {
@@ -24,7 +25,7 @@ export function problemsOf(stats: BookStats): Problem[] {
   const add = (is: boolean, code: ProblemCode, message: () => string): void => {
     if (is) problems.push({ code, message: message() })
   }
-  const { deadLetters, state, journal, breaker, haltedBy, pressure } = stats
+  const { deadLetters, state, journal, breaker, haltedBy, pressure, cache } = stats
   add(deadLetters.count > 0, 'DEAD_LETTERS', () =>
     deadLetters.count === 1 ? '1 dead letter' : `${grouped(deadLetters.count)} dead letters`,
   )
@@ -58,6 +59,11 @@ export function problemsOf(stats: BookStats): Problem[] {
     const failure = breaker.lastFailure
     const why = failure === undefined ? '' : `: ${failure.code} ${failure.message}`
     return `the store is not reachable${why}`
+  })
+  const { readFailure } = cache
+  add(readFailure !== undefined, 'READS_FAIL', () => {
+    const why = `${readFailure?.code ?? ''} ${readFailure?.message ?? ''}`.replace(/\.$/, '')
+    return `the store does not answer reads of "${readFailure?.cache ?? ''}": ${why}`
   })
   add(
     pressure.waitingWrites > 0,

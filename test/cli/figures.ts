@@ -50,5 +50,6 @@ export const figures: BookStats = {
     loads: 1,
     failedLoads: 0,
     negativeHits: 0,
+    readFailure: undefined,
   },
 }

@@ -54,6 +54,7 @@ function statsWith(changes: Partial<BookStats>): BookStats {
       loads: 3,
       failedLoads: 2,
       negativeHits: 1,
+      readFailure: undefined,
     },
     ...changes,
   }

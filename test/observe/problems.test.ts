@@ -21,13 +21,14 @@ const journal = {
   syncMs: { p50: 0, p99: 0, max: 0 },
 } as const
 
-function problems(changes: Partial<BookStats>): unknown {
+function problems(changes: object): unknown {
   const well = {
     state: 'open',
     deadLetters: { count: 0, bytes: 0 },
     journal,
     breaker: closed,
     pressure: { state: 'none', waitingWrites: 0 },
+    cache: {},
   }
   // Only what is looked at has to be there.
   return problemsOf({ ...well, ...changes } as BookStats).map(
@@ -76,6 +77,14 @@ it.each([
   ],
   [{ breaker: { ...closed, state: 'probing' } }, ['STORE_AWAY: the store is not reachable']],
   [
+    {
+      cache: {
+        readFailure: { cache: 'users', code: 'STORE_UNAVAILABLE', message: 'postgres: gone.' },
+      },
+    },
+    ['READS_FAIL: the store does not answer reads of "users": STORE_UNAVAILABLE postgres: gone'],
+  ],
+  [
     { pressure: { state: 'limit', waitingWrites: 2_000 } },
     ['WRITES_WAIT: 2,000 writes wait for room'],
   ],
@@ -83,6 +92,6 @@ it.each([
     { state: 'paused', deadLetters: { count: 2, bytes: 9 } },
     ['DEAD_LETTERS: 2 dead letters', 'PAUSED: flushing is paused'],
   ],
-] as [Partial<BookStats>, string[]][])('of %j are %j', (changes, expected) => {
+] as [object, string[]][])('of %j are %j', (changes, expected) => {
   expect(problems(changes)).toEqual(expected)
 })

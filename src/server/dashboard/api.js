@@ -21,7 +21,7 @@
  * @property {{state: 'none' | 'spilling' | 'limit', waitingWrites: number}} pressure
  * @property {{count: number, bytes: number}} deadLetters
  * @property {{memoryBytes: number, journalBytes: number, deadLetterBytes: number}} limits
- * @property {{hits: number, misses: number, ratio: number, entries: number, bytes: number, loads: number}} cache
+ * @property {{hits: number, misses: number, ratio: number, entries: number, bytes: number, loads: number, readFailure?: {cache: string, code: string, message: string}}} cache
  * @typedef {object} Sample
  * @property {number} atMs
  * @property {number} lagMs

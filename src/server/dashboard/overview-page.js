@@ -261,8 +261,13 @@ export function overviewPage({ live }) {
   }
 
   /** @param {Stats} stats */
-  function showStore({ breaker }) {
+  function showStore({ breaker, cache: { readFailure } }) {
     const isUp = breaker.state === 'closed'
+    if (isUp && readFailure !== undefined) {
+      fill(storeState, h('span', { class: 'dot is-bad' }), 'The store does not answer reads')
+      say(storeNote, `${readFailure.code}: ${readFailure.message} Writes go on.`)
+      return
+    }
     fill(
       storeState,
       h('span', { class: `dot ${isUp ? 'is-good' : 'is-bad'}` }),
