@@ -254,7 +254,12 @@ class LocalJournal implements FileJournal {
       bytes: this.#supply.bytes,
       undurableBytes: this.#writer.undurableBytes,
       commits: this.#writer.commits,
-      syncMs: { p50: quantile(0.5), p99: quantile(0.99), max: quantile(1) },
+      syncMs: {
+        p50: quantile(0.5),
+        p99: quantile(0.99),
+        max: quantile(1),
+        sum: this.#writer.latencySum,
+      },
     }
   }
 

@@ -45,8 +45,13 @@ export interface JournalStats {
   /** Appended, not yet durable. */
   readonly undurableBytes: number
   readonly commits: number
-  /** What one commit's write and sync took, in ms. */
-  readonly syncMs: { readonly p50: number; readonly p99: number; readonly max: number }
+  /** What one commit's write and sync took, in ms: of the last ones, and the sum of all. */
+  readonly syncMs: {
+    readonly p50: number
+    readonly p99: number
+    readonly max: number
+    readonly sum: number
+  }
 }
 
 export type EntryVisitor = (

@@ -94,6 +94,7 @@ export class Writer {
   #probeTimer: Timer | undefined
   #probing: Promise<void> | undefined
   #commits = 0
+  #latencySum = 0
   readonly #latencies = new Float64Array(latencySamples)
 
   /** Made once: a function that makes one allocates for it at each call, even where it does not come to that. */
@@ -155,6 +156,11 @@ export class Writer {
   /** What the last commits' write and sync took, in ms, unsorted. */
   get latencies(): Float64Array {
     return this.#latencies.slice(0, Math.min(this.#commits, latencySamples))
+  }
+
+  /** Of all commits, in ms. */
+  get latencySum(): number {
+    return this.#latencySum
   }
 
   append(entries: readonly Entry[]): Commit {
@@ -361,6 +367,7 @@ export class Writer {
   #committed(group: Group, header: BatchHeader, bytes: number, startedAt: number): void {
     const now = this.#ports.clock.now()
     this.#latencies[this.#commits++ % latencySamples] = now - startedAt
+    this.#latencySum += now - startedAt
     this.#lastCommitAt = now
     this.#offset += bytes
     this.#link = header.link

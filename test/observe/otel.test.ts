@@ -31,7 +31,7 @@ function statsWith(changes: Partial<BookStats>): BookStats {
       bytes: 4096,
       undurableBytes: 0,
       commits: 31,
-      syncMs: { p50: 0.5, p99: 2, max: 3 },
+      syncMs: { p50: 0.5, p99: 2, max: 3, sum: 6 },
     },
     retries: 6,
     breaker: {

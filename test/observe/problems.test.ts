@@ -18,7 +18,7 @@ const journal = {
   bytes: 0,
   undurableBytes: 0,
   commits: 0,
-  syncMs: { p50: 0, p99: 0, max: 0 },
+  syncMs: { p50: 0, p99: 0, max: 0, sum: 0 },
 } as const
 
 function problems(changes: object): unknown {

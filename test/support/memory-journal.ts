@@ -185,7 +185,7 @@ export class MemoryJournal implements Journal {
       bytes: 0,
       undurableBytes: 0,
       commits: 0,
-      syncMs: { p50: 0, p99: 0, max: 0 },
+      syncMs: { p50: 0, p99: 0, max: 0, sum: 0 },
     }
   }
 

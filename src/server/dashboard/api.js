@@ -15,7 +15,7 @@
  * @property {number} [drainEstimateMs]
  * @property {{mutations: number, rows: number, ratio: number}} coalescing
  * @property {{count: number, keys: Summary, tookMs: Summary}} batches
- * @property {{state: string, budgetUsedUp: boolean, segments: number, bytes: number, undurableBytes: number, commits: number, syncMs: {p50: number, p99: number, max: number}}} journal
+ * @property {{state: string, budgetUsedUp: boolean, segments: number, bytes: number, undurableBytes: number, commits: number, syncMs: {p50: number, p99: number, max: number, sum: number}}} journal
  * @property {number} retries
  * @property {{state: string, failures: number, since?: number, nextProbeInMs?: number, lastFailure?: {kind: string, code: string, message: string}}} breaker
  * @property {{state: 'none' | 'spilling' | 'limit', waitingWrites: number}} pressure

@@ -50,7 +50,7 @@ const stats = object(
       bytes: whole,
       undurableBytes: whole,
       commits: whole,
-      syncMs: object({ p50: amount, p99: amount, max: amount }),
+      syncMs: object({ p50: amount, p99: amount, max: amount, sum: amount }),
     }),
     retries: whole,
     breaker: object(
