@@ -156,15 +156,30 @@ export class Flusher implements FlushContext {
     this.#watch()
   }
 
-  async stop(): Promise<void> {
+  /**
+   * Ends the lanes, each after what it has under way, which is aborted. A store that does not heed that is waited for no
+   * longer than `letGoMs`: then `settled` is still to come, and until it has, the journal must not get another owner. The
+   * lanes go on to it as if nothing were; what they commit then is right, since nobody else has the journal.
+   */
+  async stop(
+    letGoMs: number,
+  ): Promise<{ readonly unsettledLanes: number; readonly settled: Promise<void> }> {
     this.#stopped = true
     this.#watchdog?.cancel()
-    await Promise.all(this.#flushers.map((flusher) => flusher.stop()))
+    let ended = 0
+    const stopping = this.#flushers.map((flusher) => flusher.stop().finally(() => ended++))
+    const settled = Promise.all(stopping).then(() => undefined)
+    try {
+      await waitFor(settled, { clock: this.clock, timeoutMs: letGoMs, what: 'Ending the lanes' })
+    } catch {
+      // That it took too long is told by the count, and whatever else it is by `settled`.
+    }
     for (const waiters of this.#waiters) {
       for (const waiter of waiters.splice(0)) {
         waiter.deferred.reject(closedError())
       }
     }
+    return { unsettledLanes: this.#flushers.length - ended, settled }
   }
 
   // ── Feeding ──
