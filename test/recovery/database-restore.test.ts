@@ -45,7 +45,7 @@ class Application {
   async run(count: number): Promise<void> {
     const book = await this.open()
     await this.write(book, count)
-    expect(await book.close()).toEqual({ pending: 0 })
+    expect(await book.close()).toEqual({ pending: 0, unsettledLanes: 0 })
   }
 
   async compare(database: SqliteFile = this.database): Promise<void> {

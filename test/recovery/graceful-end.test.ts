@@ -44,7 +44,7 @@ test('SIGTERM while writing and the database is away: close reports what is pend
   // And with nothing in the way there is nothing left.
   await next.write(100_000, 100)
   expect(await next.terminate()).toEqual({ code: 0, signal: null })
-  expect(next.closed).toEqual({ pending: 0 })
+  expect(next.closed).toEqual({ pending: 0, unsettledLanes: 0 })
   await ledger.compare(database.rows)
 })
 
