@@ -62,7 +62,7 @@ test('a write that waits for the database says that it is pending when the book 
     .set('c1:1', { counter: 'c1' }, { durability: 'store' })
     .catch((error: unknown) => error)
   await notes.set('c1:2', { counter: 'c1' })
-  expect(await book.close({ drainTimeoutMs: 0 })).toEqual({ pending: 2 })
+  expect(await book.close({ drainTimeoutMs: 0 })).toEqual({ pending: 2, unsettledLanes: 0 })
   expect(await waiting).toMatchObject({ code: 'CLOSED', details: { outcome: 'pending' } })
   other.exec('rollback')
   other.close()
