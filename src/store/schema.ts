@@ -75,6 +75,19 @@ export interface TableSchema {
   readonly document: boolean
   /** Every column at its default: what a patch is laid over where there is no row. */
   readonly blank: Fields
+  /** The table's other columns, where the store knows them: for people. */
+  readonly leftOut?: readonly LeftOutColumn[]
+}
+
+/** Neither read nor written. */
+export interface LeftOutColumn extends Pick<Column, 'name' | 'databaseType'> {
+  readonly why:
+    /** The database computes it, and takes nothing else. */
+    | 'generated'
+    /** The database fills it by itself, and the cache does not list it. */
+    | 'filled'
+    /** The cache lists others. */
+    | 'unlisted'
 }
 
 /** What a cache asks of its table. Identifiers come from configuration only, never from keys or values. */

@@ -6,7 +6,7 @@ import { DaybookError } from '../../base/errors.ts'
 import { didYouMean } from '../../base/nearest.ts'
 import type { FieldValue } from '../../mutation/mutation.ts'
 import { isKeyType } from '../key.ts'
-import type { Column, TableRequest, TableSchema } from '../schema.ts'
+import type { Column, LeftOutColumn, TableRequest, TableSchema } from '../schema.ts'
 import { parseTableName, quoteIdentifier, quoteLiteral, quoteTable } from '../sql.ts'
 import { parseArrayText } from './array-text.ts'
 import {
@@ -258,6 +258,7 @@ interface ColumnChoice {
   readonly key: readonly CatalogueColumn[]
   readonly columns: readonly CatalogueColumn[]
   readonly rest: CatalogueColumn | undefined
+  readonly leftOut: readonly CatalogueColumn[]
 }
 
 function chooseColumns(
@@ -287,7 +288,8 @@ function chooseColumns(
     (column) => !key.includes(column) && column !== rest,
   )
   for (const column of [...chosen, ...key]) checkWritable(table, column, key.includes(column))
-  return { key, columns: chosen, rest }
+  const taken = new Set([...key, ...chosen, rest])
+  return { key, columns: chosen, rest, leftOut: columns.filter((column) => !taken.has(column)) }
 }
 
 /** Not filled by the database itself. */
@@ -434,6 +436,7 @@ function assemble(
     rest: choice.rest === undefined ? undefined : column(choice.rest),
     document: false,
     blank,
+    leftOut: choice.leftOut.map(leftOutColumn),
   }
   const physical: PhysicalTable = {
     sql: found.name,
@@ -446,6 +449,12 @@ function assemble(
     copies: found.copies,
   }
   return { schema, physical }
+}
+
+function leftOutColumn(from: CatalogueColumn): LeftOutColumn {
+  const isGenerated = from.generated || from.identity === 'always'
+  const why = isGenerated ? 'generated' : isPlain(from) ? 'unlisted' : 'filled'
+  return { name: from.name, databaseType: from.typeName, why }
 }
 
 function physicalColumn(from: CatalogueColumn): PhysicalColumn {

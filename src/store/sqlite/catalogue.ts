@@ -6,7 +6,7 @@ import type { FieldValue } from '../../mutation/mutation.ts'
 import { canonicalOf } from '../columns.ts'
 import { blankOf, documentSchema } from '../declared-table.ts'
 import { isKeyType } from '../key.ts'
-import type { Column, TableRequest, TableSchema } from '../schema.ts'
+import type { Column, LeftOutColumn, TableRequest, TableSchema } from '../schema.ts'
 import { parseTableName } from '../sql.ts'
 import { typeOf } from './column-types.ts'
 import type { Connection } from './connection.ts'
@@ -44,7 +44,27 @@ export function describeTable(connection: Connection, request: TableRequest): Ta
     rest: restColumn(request, table),
     document: false,
     blank: blankOf(columns),
+    leftOut: leftOutColumns(request, table),
   }
+}
+
+function leftOutColumns(request: TableRequest, table: CatalogueTable): LeftOutColumn[] {
+  return table.columns
+    .filter(
+      (column) =>
+        !isVisible(request, column) &&
+        !request.key.includes(column.name) &&
+        column.name !== request.rest,
+    )
+    .map((column) => ({
+      name: column.name,
+      databaseType: column.declared,
+      why: column.generated
+        ? 'generated'
+        : request.columns === undefined || isFilled(column)
+          ? 'filled'
+          : 'unlisted',
+    }))
 }
 
 function findTable(connection: Connection, request: TableRequest, asked: string): CatalogueTable {
@@ -196,7 +216,12 @@ function isVisible(request: TableRequest, column: CatalogueColumn): boolean {
   if (request.key.includes(column.name) || column.name === request.rest || column.generated)
     return false
   if (request.columns !== undefined) return request.columns.includes(column.name)
-  return !isRowId(column) && (column.defaultSql === null || isConstant(column.defaultSql))
+  return !isFilled(column)
+}
+
+/** By the database, where nothing is given for it. */
+function isFilled(column: CatalogueColumn): boolean {
+  return isRowId(column) || (column.defaultSql !== null && !isConstant(column.defaultSql))
 }
 
 function isRowId(column: CatalogueColumn): boolean {
