@@ -265,7 +265,10 @@ export function overviewPage({ live }) {
     const isUp = breaker.state === 'closed'
     if (isUp && readFailure !== undefined) {
       fill(storeState, h('span', { class: 'dot is-bad' }), 'The store does not answer reads')
-      say(storeNote, `${readFailure.code}: ${readFailure.message.replace(/\.$/, '')}. Writes go on.`)
+      say(
+        storeNote,
+        `${readFailure.code}: ${readFailure.message.replace(/\.$/, '')}. Writes go on.`,
+      )
       return
     }
     fill(
