@@ -61,9 +61,10 @@ export class Session {
   readonly gone: AbortSignal
   /** Sends something that is no reply. */
   readonly push: (text: string) => void
-  /** Channels and patterns that are subscribed to. */
+  /** Channels, patterns and shard channels that are subscribed to. */
   readonly channels = new Set<string>()
   readonly patterns = new Set<string>()
+  readonly shards = new Set<string>()
   monitoring = false
 
   constructor(given: {
@@ -88,7 +89,7 @@ export class Session {
   }
 
   get subscriptions(): number {
-    return this.channels.size + this.patterns.size
+    return this.channels.size + this.patterns.size + this.shards.size
   }
 
   beginTransaction(): void {
@@ -125,5 +126,6 @@ export class Session {
     this.monitoring = false
     this.channels.clear()
     this.patterns.clear()
+    this.shards.clear()
   }
 }
