@@ -12,6 +12,7 @@ export {
   type Key,
   type KeyInspection,
   type KeyStatus,
+  type KeysOptions,
   type ReadOptions,
   type Receipt,
   type SetOptions,

@@ -75,6 +75,11 @@ export interface TableSchema {
   readonly document: boolean
   /** Every column at its default: what a patch is laid over where there is no row. */
   readonly blank: Fields
+  /**
+   * The store lists the keys in the order of their bytes, so those that begin alike stand together, behind the key that is
+   * the beginning itself. Default: false; the order may be a language's, or that of numbers.
+   */
+  readonly keysByBytes?: boolean
   /** The table's other columns, where the store knows them: for people. */
   readonly leftOut?: readonly LeftOutColumn[]
 }

@@ -258,6 +258,29 @@ describe.skipIf(unavailable !== undefined)(`catalogue (${unavailable ?? 'private
       expect(await loadRow(store, schema, key)).toBeUndefined()
     })
 
+    test('are in the order of bytes where the column says so, and in no other place', async () => {
+      await sql(`CREATE TABLE t (c text COLLATE "C" PRIMARY KEY, v varchar(9) COLLATE "C" NOT NULL UNIQUE,
+        i text COLLATE "en-x-icu" NOT NULL UNIQUE, n integer NOT NULL UNIQUE,
+        d text NOT NULL UNIQUE, p text COLLATE "POSIX" NOT NULL UNIQUE, UNIQUE (c, v))`)
+      const [row] = await sql(`SELECT datcollate IN ('C', 'POSIX') AS plain FROM pg_database
+        WHERE datname = current_database()`)
+      const found: Record<string, unknown> = {}
+      for (const key of ['c', 'v', 'i', 'n', 'd', 'p', ['c', 'v']]) {
+        const { keysByBytes } = await describeTable(store, 't', { key: [key].flat() })
+        found[String(key)] = keysByBytes
+      }
+      const plain = row?.plain
+      expect(found).toEqual({
+        ...{ c: true, v: true, i: false, n: false, d: plain, p: true },
+        'c,v': false,
+      })
+      const documents = await store.describe(
+        { cache: 'c', table: undefined, key: [], columns: undefined, rest: undefined },
+        call,
+      )
+      expect(documents.keysByBytes).toBe(true)
+    })
+
     test('that no text can name are passed over by keys(), without ending a page early', async () => {
       await sql(`CREATE TABLE t (id text PRIMARY KEY);
         INSERT INTO t VALUES (''), ('a'), (repeat('b', 2000)), ('c'), ('d')`)

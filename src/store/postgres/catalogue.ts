@@ -142,6 +142,28 @@ interface CatalogueColumn {
   readonly generated: boolean
   readonly deterministic: boolean
   readonly missingPrivileges: readonly string[]
+  /** Texts in it are ordered by their bytes. */
+  readonly byBytes: boolean
+}
+
+/** Whether texts of attribute `a` with collation `co` are ordered by their bytes. The provider is not told before version 15. */
+const byBytesSql = `CASE WHEN a.attcollation = 100
+    THEN (SELECT d.datcollate IN ('C', 'POSIX') AND coalesce(to_jsonb(d)->>'datlocprovider', 'c') = 'c'
+      FROM pg_database d WHERE d.datname = current_database())
+    ELSE co.collname IN ('C', 'POSIX') AND co.collprovider = 'c' END`
+
+/** The same, of the generic table: one that was made by another may have the order of a language. */
+export async function documentKeysByBytes(
+  connection: Connection,
+  values: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const [result] = await connection.query(
+    `SELECT ${byBytesSql} FROM pg_attribute a LEFT JOIN pg_collation co ON co.oid = a.attcollation
+      WHERE a.attrelid = to_regclass(${quoteLiteral(values)}) AND a.attname = 'key'`,
+    signal,
+  )
+  return result?.rows[0]?.[0] === 't'
 }
 
 /**
@@ -158,7 +180,7 @@ function columnsSql(oid: string): string {
       THEN pg_get_expr(d.adbin, d.adrelid) END,
       coalesce(co.collisdeterministic, true),
       has_column_privilege(a.attrelid, a.attnum, 'SELECT'), has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
-      has_column_privilege(a.attrelid, a.attnum, 'UPDATE')
+      has_column_privilege(a.attrelid, a.attnum, 'UPDATE'), ${byBytesSql}
     FROM pg_attribute a
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     LEFT JOIN pg_collation co ON co.oid = a.attcollation
@@ -181,6 +203,7 @@ function readColumn(row: Row, types: CatalogueTypes): CatalogueColumn {
     generated: generated !== '',
     deterministic: row[9] === 't',
     missingPrivileges: ['SELECT', 'INSERT', 'UPDATE'].filter((_, index) => row[10 + index] !== 't'),
+    byBytes: row[13] === 't',
   }
 }
 
@@ -436,6 +459,7 @@ function assemble(
     rest: choice.rest === undefined ? undefined : column(choice.rest),
     document: false,
     blank,
+    keysByBytes: choice.key.every(isTextByBytes) && choice.key.length === 1,
     leftOut: choice.leftOut.map(leftOutColumn),
   }
   const physical: PhysicalTable = {
@@ -449,6 +473,10 @@ function assemble(
     copies: found.copies,
   }
   return { schema, physical }
+}
+
+function isTextByBytes({ resolved, byBytes }: CatalogueColumn): boolean {
+  return byBytes && resolved.type.kind === 'text'
 }
 
 function leftOutColumn(from: CatalogueColumn): LeftOutColumn {
