@@ -681,10 +681,12 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     expect(await page.getByText('Flushing', { exact: true }).count()).toBe(0)
     await page.getByRole('link', { name: 'Dead letters' }).click()
     await page.getByRole('link', { name: 'Pending' }).click()
-    await note('The server does not answer.').waitFor()
+    const failed = page.getByRole('alert').getByText('could not be loaded: The server does not')
+    await failed.waitFor()
     await page.getByRole('link', { name: 'Dead letters' }).click()
-    // Said once, however often it is asked; and nothing is offered that there may not be.
-    await note('The server does not answer.').waitFor()
+    // Said once, on the page that is shown; and nothing is offered that there may not be.
+    await failed.waitFor()
+    expect(await failed.count()).toBe(1)
     expect(await page.getByRole('button', { name: 'Discard…' }).isDisabled()).toBe(true)
     await page.getByRole('link', { name: 'Overview' }).click()
     http = await startHttp(
