@@ -97,7 +97,7 @@ test('a database without the tables keeps everything waiting until they are ther
     code: 'STORE_MISCONFIGURED',
   })
   await expect(book.flush({ timeoutMs: 100 })).rejects.toMatchObject({ code: 'TIMEOUT' })
-  expect(await book.close({ drainTimeoutMs: 0 })).toEqual({ pending: 300 })
+  expect(await book.close({ drainTimeoutMs: 0 })).toEqual({ pending: 300, unsettledLanes: 0 })
   sqliteFile(application.database.path)
   await application.run(10)
   await application.compare()
