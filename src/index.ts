@@ -12,6 +12,7 @@ export {
   type Key,
   type KeyInspection,
   type KeyStatus,
+  type KeysOptions,
   type ReadOptions,
   type Receipt,
   type SetOptions,
@@ -43,7 +44,7 @@ export type {
 } from './flush/dead-letter.ts'
 export { DaybookError, errorCodes, isDaybookError, type ErrorCode } from './base/errors.ts'
 export type { Logger } from './base/log.ts'
-export type { BookStats, LaneStats } from './observe/stats.ts'
+export type { BookStats, LaneStats, ReadFailure } from './observe/stats.ts'
 export type { EventMap, EventName } from './observe/events.ts'
 export type { DiagnosticsMap, DiagnosticsName } from './observe/diagnostics.ts'
 export { observeWithOpenTelemetry, type OpenTelemetryMeter } from './observe/otel.ts'

@@ -23,6 +23,7 @@ import type {
 import { diagnostics } from '../observe/diagnostics.ts'
 import { canonicalField } from '../store/columns.ts'
 import { canonicalKey } from '../store/key.ts'
+import type { TableSchema } from '../store/schema.ts'
 import type { TierEntry } from '../tier/tier.ts'
 import type { Engine, WriteLimits } from './engine.ts'
 import type { Keyspace } from './keyspace.ts'
@@ -44,6 +45,11 @@ export interface Receipt {
 
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined
+}
+
+export interface KeysOptions extends ReadOptions {
+  /** Only keys that begin so; composite ones begin as their JSON array. */
+  readonly prefix?: string | undefined
 }
 
 export interface WriteOptions {
@@ -363,9 +369,17 @@ export class Cache<T = Record<string, unknown>> {
 
   /**
    * All keys that have a value, in the store or pending, in no particular order. What is written during the walk may or
-   * may not be in it.
+   * may not be in it. With a prefix, a store that lists keys in the order of their bytes is asked for those alone.
    */
-  async *keys(options?: ReadOptions): AsyncGenerator<string> {
+  async *keys({ prefix = '', signal }: KeysOptions = {}): AsyncGenerator<string> {
+    for await (const key of this.keysNear(prefix, signal)) if (key.startsWith(prefix)) yield key
+  }
+
+  /**
+   * All keys that begin so, and others where the store cannot leave them out: whoever looks for few among many can stop
+   * between them. @internal
+   */
+  async *keysNear(prefix: string, signal?: AbortSignal): AsyncGenerator<string> {
     const keyspace = await this.#ready()
     const pending = await this.#pendingKeys(keyspace)
     for (const [key, exists] of pending) if (exists) yield key
@@ -373,18 +387,32 @@ export class Cache<T = Record<string, unknown>> {
     const limits = {
       clock: ports.clock,
       timeoutMs: this.#engine.options.loadTimeoutMs,
-      signal: options?.signal,
+      signal,
       what: 'Listing the keys',
     }
     const pageKeys = 1000
+    const isRange = keyspace.schema.keysByBytes === true && isCanonical(keyspace.schema, prefix)
     let after: string | undefined
+    if (isRange) {
+      // A page begins behind the key that it is asked for.
+      const { rows } = await withSignal(limits, (signal) =>
+        store.load(keyspace.schema, this.name, [prefix], { signal }),
+      ).catch((error: unknown) => {
+        throw storeError(store, error)
+      })
+      if (rows[0] !== undefined && !pending.has(prefix)) yield prefix
+      after = prefix
+    }
     for (;;) {
       const page = await withSignal(limits, (signal) =>
         store.keys(keyspace.schema, this.name, after, pageKeys, { signal }),
       ).catch((error: unknown) => {
         throw storeError(store, error)
       })
-      for (const key of page) if (!pending.has(key)) yield key
+      for (const key of page) {
+        if (isRange && !key.startsWith(prefix)) return
+        if (!pending.has(key)) yield key
+      }
       if (page.length < pageKeys) return
       after = page.at(-1)
     }
@@ -916,4 +944,13 @@ function outcomeOf<T>(
     `The value does not fit the schema of cache "${cache}": ${result.issues.map((issue) => issue.message).join('; ')}`,
     { details: { cache, issues: result.issues } },
   )
+}
+
+/** False also of what is too long or empty, or has what no key may have. */
+function isCanonical(schema: TableSchema, key: string): boolean {
+  try {
+    return canonicalKey(schema, key) === key
+  } catch {
+    return false
+  }
 }

@@ -5,7 +5,7 @@
 import { waitFor, withSignal } from '../base/deadline.ts'
 import { DaybookError, isDaybookError, reasonOf } from '../base/errors.ts'
 import type { EventName, Listener } from '../observe/events.ts'
-import type { BookState, BookStats } from '../observe/stats.ts'
+import type { BookState, BookStats, ReadFailure } from '../observe/stats.ts'
 import { AtomicBatch, writeBatch, type BatchWrites } from './atomic-batch.ts'
 import { Cache, type Receipt, type WriteOptions } from './cache.ts'
 import { DeadLetterDesk } from './dead-letter-desk.ts'
@@ -35,7 +35,15 @@ export interface WaitOptions {
 export interface CloseReport {
   /** Mutations that are in the journal and not in the store; the next open flushes them. */
   readonly pending: number
+  /**
+   * Lanes whose flush the store has neither ended nor given up, `pending` among them: it may still land. The directory
+   * stays locked until it has, or this process ends. 0 with every store that heeds its signal.
+   */
+  readonly unsettledLanes: number
 }
+
+/** A store that heeds its signal has let go of everything by then. */
+const letGoMs = 5_000
 
 /** What became of a write, as far as the store is concerned. */
 export type Outcome = 'persisted' | 'dead-lettered' | 'pending'
@@ -255,13 +263,15 @@ export class Daybook {
         loads: sum(keyspaces, (keyspace) => keyspace.loader.loads),
         failedLoads: sum(keyspaces, (keyspace) => keyspace.loader.failedLoads),
         negativeHits: sum(keyspaces, (keyspace) => keyspace.negativeHits),
+        readFailure: readFailureOf(keyspaces),
       },
     }
   }
 
   /**
    * Takes no more writes, drains for at most `drainTimeoutMs`, and lets go of everything. What could not be drained is
-   * in the journal: the report says how much, and the next open flushes it.
+   * in the journal: the report says how much, and the next open flushes it. A store that does not answer keeps nobody
+   * waiting for more than 10 seconds beyond that; see `unsettledLanes` of the report.
    */
   close(options: { readonly drainTimeoutMs?: number } = {}): Promise<CloseReport> {
     this.#closing ??= this.#close(options.drainTimeoutMs ?? this.#engine.options.drainTimeoutMs)
@@ -309,15 +319,39 @@ export class Daybook {
         )
       })
     }
-    await attempt(() => flusher.stop())
+    const { unsettledLanes, settled } = await flusher.stop(letGoMs)
     const pending = flusher.pendingMutations
-    await attempt(() => deadLetters.close())
-    await attempt(() => journal.close())
-    await attempt(() => store.close())
+    const letGo = async (): Promise<void> => {
+      await attempt(() => settled)
+      await attempt(() => deadLetters.close())
+      await attempt(() => journal.close())
+      await attempt(() => this.#closeStore())
+    }
+    if (unsettledLanes === 0) await letGo()
+    else {
+      ports.logger.error(
+        { store: store.name, lanes: unsettledLanes, pending },
+        'closed while the store has a flush that it does not end: the directory stays locked until it does',
+      )
+      // Whoever opened the directory before that could be overwritten by what lands late.
+      void letGo()
+    }
     for (const { cache } of this.#declared.values()) cache.close()
     this.#closed = true
     if (errors.length > 0) throw errors[0]
-    return { pending }
+    return { pending, unsettledLanes }
+  }
+
+  /** Nothing of ours is in it any more: it is not waited for as long as it likes. */
+  async #closeStore(): Promise<void> {
+    const { store, ports } = this.#engine
+    const what = `Closing ${store.name}`
+    try {
+      await waitFor(store.close(), { clock: ports.clock, timeoutMs: letGoMs, what })
+    } catch (error) {
+      if (!isDaybookError(error, 'TIMEOUT')) throw error
+      ports.logger.warn({ store: store.name, reason: error.message }, 'the store did not close')
+    }
   }
 
   #state(): BookState {
@@ -406,6 +440,14 @@ export class Daybook {
       { details: { cache: name }, hint: 'Flush first, with the old declaration.' },
     )
   }
+}
+
+function readFailureOf(keyspaces: readonly Keyspace[]): ReadFailure | undefined {
+  for (const { name, loader } of keyspaces) {
+    const { failure } = loader
+    if (failure !== undefined) return { cache: name, code: failure.code, message: failure.message }
+  }
+  return undefined
 }
 
 const maxNameLength = 200

@@ -84,7 +84,7 @@ export class Engine implements JournalListener {
   }
 
   get pressure(): PressureState {
-    if (this.writer.waiting > 0) return 'limit'
+    if (this.writer.waiting > 0 || this.#journal?.budgetUsedUp === true) return 'limit'
     return this.#flusher?.spilling === true ? 'spilling' : 'none'
   }
 

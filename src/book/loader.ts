@@ -27,6 +27,8 @@ import { storeError } from './store-error.ts'
 
 /** Keys in one query. */
 const maxKeysPerLoad = 1000
+/** A load that failed longer ago says nothing of now. */
+const failureCountsMs = 60_000
 /** A store that keeps answering from an older past than the last time is not believed for ever. */
 const maxStaleAnswers = 10
 
@@ -60,6 +62,8 @@ export class Loader {
   loads = 0
   /** Of `loads`, those that failed. */
   failedLoads = 0
+  /** Of the newest load, where it failed. A row that the store refuses to look for is the caller's. */
+  #failure: { readonly error: DaybookError; readonly at: number } | undefined
   readonly #cache: string
   readonly #schema: TableSchema
   readonly #parts: LoaderParts
@@ -82,6 +86,13 @@ export class Loader {
   /** True while any load runs: then every write of the keyspace goes to `wrote`. */
   get active(): boolean {
     return this.#inFlight.size > 0
+  }
+
+  /** Why the store does not answer: the newest load has failed, within the last minute. */
+  get failure(): DaybookError | undefined {
+    const isRecent =
+      this.#failure !== undefined && this.#parts.clock.now() - this.#failure.at < failureCountsMs
+    return isRecent ? this.#failure?.error : undefined
   }
 
   wrote(entry: Entry): void {
@@ -238,6 +249,7 @@ export class Loader {
       for (const load of loads) load.stale = false
       const loading = store.load(this.#schema, this.#cache, keys, { signal: abort.signal })
       const { rows, positions } = await waitFor(loading, { clock, timeoutMs: loadTimeoutMs, what })
+      this.#failure = undefined
       diagnostics.load.publish(() => ({
         cache: this.#cache,
         keys: keys.length,
@@ -261,6 +273,7 @@ export class Loader {
     } catch (error) {
       this.failedLoads++
       const failure = storeError(store, error)
+      if (failure.code !== 'STORE_REJECTED') this.#failure = { error: failure, at: clock.now() }
       diagnostics.load.publish(() => ({
         cache: this.#cache,
         keys: loads.length,

@@ -30,7 +30,7 @@ const maxWaiting = 100_000
 export class Writer {
   readonly #clock: Clock
   readonly #journal: () => Journal
-  /** Someone waits who did not before, or nobody does any more. */
+  /** Someone waits who did not before, or nobody does any more, or someone does not want to. */
   readonly #onPressure: () => void
   readonly #waiting: Waiting[] = []
   #timer: Timer | undefined
@@ -64,7 +64,11 @@ export class Writer {
     attempt: () => { done: true; value: T } | { done: false },
   ): Promise<T> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed)
-    if (limits.policy === 'reject') return Promise.reject(this.#refusal())
+    if (limits.policy === 'reject') {
+      // Nobody will wait who would tell of it.
+      this.#onPressure()
+      return Promise.reject(this.#refusal())
+    }
     if (this.#waiting.length >= maxWaiting) return Promise.reject(this.#refusal())
     if (limits.signal?.aborted === true) {
       return Promise.reject(abortedError('A write', limits.signal.reason))

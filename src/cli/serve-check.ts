@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Files } from '../base/files.ts'
 import { defaultStore, type ServerConfig } from '../server/config.ts'
 import { describeTable, lookError } from '../server/mapped-table.ts'
+import { secureContext } from '../server/redis/listener.ts'
 import type { TableSchema } from '../store/schema.ts'
 import { sqlitePathOf, storeFromUrl } from '../store/store-url.ts'
 import { table, type Terminal } from './terminal.ts'
@@ -14,6 +15,8 @@ export async function checkLines(
   { clock, files }: { readonly clock: Clock; readonly files: Files },
   terminal: Terminal,
 ): Promise<string[]> {
+  const { enabled, tls } = config.redis
+  if (enabled && tls !== undefined) await secureContext(tls, files)
   const store = await storeFromUrl(await urlToLookAt(config, files))
   const abort = new AbortController()
   const timer = clock.setTimer(config.book.openTimeoutMs ?? 30_000, () => abort.abort())
@@ -67,11 +70,24 @@ function cacheLines(
     column.databaseType,
     column === schema.rest ? 'all other fields' : column.nullable ? 'may be NULL' : 'NOT NULL',
   ])
+  const leftOut = (schema.leftOut ?? []).map(({ name, databaseType, why }) => [
+    name,
+    databaseType,
+    `left out: ${leftOutReasons[why]}`,
+  ])
   const expiry = rowExpiries[rowExpiry ?? 'none']
   return [
     `${terminal.style('bold', `${name}:${key}`)} is a row of table ${schema.table}; ${expiry}.`,
-    ...table(terminal, [{ title: 'field' }, { title: 'type' }, { title: '' }], rows).map(
-      (line) => `  ${line}`,
-    ),
+    ...table(
+      terminal,
+      [{ title: 'field' }, { title: 'type' }, { title: '' }],
+      [...rows, ...leftOut],
+    ).map((line) => `  ${line}`),
   ]
 }
+
+const leftOutReasons = {
+  generated: 'the database computes it',
+  filled: 'the database fills it; list it in `columns` to have it',
+  unlisted: 'not listed in `columns`',
+} as const

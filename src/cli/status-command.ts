@@ -140,9 +140,10 @@ function runningLines(terminal: Terminal, status: BookStats): string[] {
   return status.lanes.length < 2 ? lines : [...lines, '', ...laneTable(terminal, status.lanes)]
 }
 
-function storeOf({ breaker, retries }: BookStats): string {
+function storeOf({ breaker, retries, cache }: BookStats): string {
   const retried = `${count(retries)} ${retries === 1 ? 'retry' : 'retries'}`
-  if (breaker.state === 'closed') return `reachable; ${retried}`
+  const reads = cache.readFailure === undefined ? '' : ' by flushes, reads fail'
+  if (breaker.state === 'closed') return `reachable${reads}; ${retried}`
   const next =
     breaker.nextProbeInMs === undefined ? '' : `, next probe in ${duration(breaker.nextProbeInMs)}`
   return `not reachable after ${counted(breaker.failures, 'attempt')}${next}`

@@ -109,7 +109,10 @@ function drain({ drainEstimateMs, breaker, state }: BookStats): string {
     : `, drained in ${duration(drainEstimateMs)}`
 }
 
-function storeOf(terminal: Styles, { breaker }: BookStats): string {
+function storeOf(terminal: Styles, { breaker, cache }: BookStats): string {
+  if (breaker.state === 'closed' && cache.readFailure !== undefined) {
+    return terminal.style('red', 'reads fail')
+  }
   if (breaker.state === 'closed') return terminal.style('green', 'answers')
   const next =
     breaker.nextProbeInMs === undefined ? '' : `, next try in ${duration(breaker.nextProbeInMs)}`

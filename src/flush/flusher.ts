@@ -52,7 +52,7 @@ export interface FlusherParts {
   readonly checkpoints: readonly Position[]
   /** A key's value in the tier is no longer what the store will have. */
   readonly forget: (cache: string, key: string) => void
-  /** Batches have left memory, or none are out of it any more. */
+  /** Batches have left memory, or none are out of it any more, or the journal has been trimmed. */
   readonly onPressure: () => void
   /** Something is pending for a cache that has no table yet: `declared` is called where one is found. */
   readonly onUndeclared: (cache: string) => void
@@ -156,15 +156,30 @@ export class Flusher implements FlushContext {
     this.#watch()
   }
 
-  async stop(): Promise<void> {
+  /**
+   * Ends the lanes, each after what it has under way, which is aborted. A store that does not heed that is waited for no
+   * longer than `letGoMs`: then `settled` is still to come, and until it has, the journal must not get another owner. The
+   * lanes go on to it as if nothing were; what they commit then is right, since nobody else has the journal.
+   */
+  async stop(
+    letGoMs: number,
+  ): Promise<{ readonly unsettledLanes: number; readonly settled: Promise<void> }> {
     this.#stopped = true
     this.#watchdog?.cancel()
-    await Promise.all(this.#flushers.map((flusher) => flusher.stop()))
+    let ended = 0
+    const stopping = this.#flushers.map((flusher) => flusher.stop().finally(() => ended++))
+    const settled = Promise.all(stopping).then(() => undefined)
+    try {
+      await waitFor(settled, { clock: this.clock, timeoutMs: letGoMs, what: 'Ending the lanes' })
+    } catch {
+      // That it took too long is told by the count, and whatever else it is by `settled`.
+    }
     for (const waiters of this.#waiters) {
       for (const waiter of waiters.splice(0)) {
         waiter.deferred.reject(closedError())
       }
     }
+    return { unsettledLanes: this.#flushers.length - ended, settled }
   }
 
   // ── Feeding ──
@@ -533,6 +548,7 @@ export class Flusher implements FlushContext {
         () => {
           this.#trimming = false
           this.deadLetters.forgetDiscarded(journal.oldestPosition)
+          this.#parts.onPressure()
         },
         (error: unknown) => {
           this.#trimming = false

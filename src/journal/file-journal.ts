@@ -193,6 +193,10 @@ class LocalJournal implements FileJournal {
     return this.#writer.state
   }
 
+  get budgetUsedUp(): boolean {
+    return this.#writer.budgetUsedUp
+  }
+
   append(entries: readonly Entry[]): Commit {
     return this.#writer.append(entries)
   }
@@ -245,11 +249,17 @@ class LocalJournal implements FileJournal {
       latencies[Math.min(latencies.length - 1, Math.floor(part * latencies.length))] ?? 0
     return {
       state: this.state,
+      budgetUsedUp: this.budgetUsedUp,
       segments: this.#supply.segments.length,
       bytes: this.#supply.bytes,
       undurableBytes: this.#writer.undurableBytes,
       commits: this.#writer.commits,
-      syncMs: { p50: quantile(0.5), p99: quantile(0.99), max: quantile(1) },
+      syncMs: {
+        p50: quantile(0.5),
+        p99: quantile(0.99),
+        max: quantile(1),
+        sum: this.#writer.latencySum,
+      },
     }
   }
 

@@ -37,14 +37,21 @@ export type JournalState =
 
 export interface JournalStats {
   readonly state: JournalState
+  /** See `Journal`. */
+  readonly budgetUsedUp: boolean
   readonly segments: number
   /** Disk in use, preallocated space included. */
   readonly bytes: number
   /** Appended, not yet durable. */
   readonly undurableBytes: number
   readonly commits: number
-  /** What one commit's write and sync took, in ms. */
-  readonly syncMs: { readonly p50: number; readonly p99: number; readonly max: number }
+  /** What one commit's write and sync took, in ms: of the last ones, and the sum of all. */
+  readonly syncMs: {
+    readonly p50: number
+    readonly p99: number
+    readonly max: number
+    readonly sum: number
+  }
 }
 
 export type EntryVisitor = (
@@ -69,6 +76,8 @@ export interface Journal {
   /** The oldest position that can still be read, or `lastPosition + 1` where there is none. */
   readonly oldestPosition: Position
   readonly state: JournalState
+  /** New appends are refused, or the larger ones are, until a trim has made room within the budget on disk. */
+  readonly budgetUsedUp: boolean
 
   /**
    * Takes the next positions, sets `position` and `bytes` of each entry, and encodes all of them into the commit that

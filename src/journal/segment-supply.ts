@@ -87,10 +87,7 @@ export class SegmentSupply {
    */
   claim(needed: number): number {
     const bytes = Math.max(this.#nextBytes(), pagesFor(needed) + 2 * pageBytes)
-    const committed = this.#publishedBytes + sum(this.#claimed)
-    // Behind a lone segment there is always another one: a batch that is larger than usual must not end the journal.
-    const lone = this.#segments.length + this.#claimed.length <= 1
-    if (committed + bytes > this.#options.maxBytes && !lone) {
+    if (!this.#fits(bytes)) {
       throw new DaybookError('JOURNAL_FULL', 'The journal has reached its maxBytes.', {
         details: { reason: 'budget', bytes: this.bytes, maxBytes: this.#options.maxBytes },
         hint: 'It resumes when what is pending is in the store; give the journal a larger maxBytes to buffer more.',
@@ -102,6 +99,17 @@ export class SegmentSupply {
     }
     this.#claimed.push(bytes)
     return bytes
+  }
+
+  /** False where the budget has no room for another segment: nothing can be claimed before a trim. */
+  get hasBudget(): boolean {
+    return this.#fits(this.#nextBytes())
+  }
+
+  #fits(bytes: number): boolean {
+    // Behind a lone segment there is always another one: a batch that is larger than usual must not end the journal.
+    const lone = this.#segments.length + this.#claimed.length <= 1
+    return lone || this.#publishedBytes + sum(this.#claimed) + bytes <= this.#options.maxBytes
   }
 
   /** Gives all claims back. */

@@ -84,6 +84,8 @@ export class Writer {
   #gathering: Group | undefined
   #submitting = false
   #undurableBytes = 0
+  /** The budget had no room for a write since a segment was last claimed. */
+  #refusedByBudget = false
   /** Room that the next group finds in the segment where the last planned one goes. */
   #plannedRoom: number
 
@@ -92,6 +94,7 @@ export class Writer {
   #probeTimer: Timer | undefined
   #probing: Promise<void> | undefined
   #commits = 0
+  #latencySum = 0
   readonly #latencies = new Float64Array(latencySamples)
 
   /** Made once: a function that makes one allocates for it at each call, even where it does not come to that. */
@@ -136,6 +139,11 @@ export class Writer {
     return this.#undurableBytes
   }
 
+  /** See `Journal.budgetUsedUp`. */
+  get budgetUsedUp(): boolean {
+    return (this.#refusedByBudget || this.#plannedRoom < pageBytes) && !this.#supply.hasBudget
+  }
+
   get commits(): number {
     return this.#commits
   }
@@ -148,6 +156,11 @@ export class Writer {
   /** What the last commits' write and sync took, in ms, unsorted. */
   get latencies(): Float64Array {
     return this.#latencies.slice(0, Math.min(this.#commits, latencySamples))
+  }
+
+  /** Of all commits, in ms. */
+  get latencySum(): number {
+    return this.#latencySum
   }
 
   append(entries: readonly Entry[]): Commit {
@@ -253,8 +266,10 @@ export class Writer {
       group.segmentBytes = this.#supply.claim(end)
     } catch (error) {
       if (error instanceof DaybookError && error.details.reason === 'disk') this.#becomeFull(error)
+      else this.#refusedByBudget = true
       throw error
     }
+    this.#refusedByBudget = false
     group.room = group.segmentBytes - 2 * pageBytes
   }
 
@@ -352,6 +367,7 @@ export class Writer {
   #committed(group: Group, header: BatchHeader, bytes: number, startedAt: number): void {
     const now = this.#ports.clock.now()
     this.#latencies[this.#commits++ % latencySamples] = now - startedAt
+    this.#latencySum += now - startedAt
     this.#lastCommitAt = now
     this.#offset += bytes
     this.#link = header.link

@@ -11,17 +11,44 @@ export type Attributes = Record<string, string | number>
 
 export type Reading = readonly [value: number, attributes?: Attributes]
 
-/** One figure, or several that attributes tell apart: lane numbers and states, never keys. */
-export interface Instrument {
+interface Named {
   readonly name: string
-  readonly kind: 'gauge' | 'counter' | 'upDownCounter'
   readonly unit: string
   readonly description: string
+}
+
+/** One figure, or several that attributes tell apart: lane numbers and states, never keys. */
+export interface FigureInstrument extends Named {
+  readonly kind: 'gauge' | 'counter' | 'upDownCounter'
   read(stats: BookStats): readonly Reading[]
 }
 
+/** A distribution, as Prometheus's summaries are. OpenTelemetry has none that is read when it is collected. */
+export interface SummaryInstrument extends Named {
+  readonly kind: 'summary'
+  read(stats: BookStats): SummaryReading
+}
+
+export interface SummaryReading {
+  /** The attribute `quantile` tells them apart; 1 is the maximum. */
+  readonly quantiles: readonly Reading[]
+  /** Of all since the start. */
+  readonly sum: number
+  readonly count: number
+}
+
+export type Instrument = FigureInstrument | SummaryInstrument
+
 function seconds(ms: number): number {
   return ms / 1000
+}
+
+function quantilesOf(ms: { p50: number; p99: number; max: number }): Reading[] {
+  return [
+    [seconds(ms.p50), { quantile: 0.5 }],
+    [seconds(ms.p99), { quantile: 0.99 }],
+    [seconds(ms.max), { quantile: 1 }],
+  ]
 }
 
 /** Every instrument, once. */
@@ -105,16 +132,16 @@ export const instruments: readonly Instrument[] = [
     read: ({ retries }) => [[retries]],
   },
   {
-    name: 'daybook.flush.duration.quantile',
-    kind: 'gauge',
+    name: 'daybook.flush.duration',
+    kind: 'summary',
     unit: 's',
     description:
-      'What a batch took from begin to commit, since the start. Quantile 1 is the maximum.',
-    read: ({ batches: { tookMs } }) => [
-      [seconds(tookMs.p50), { quantile: 0.5 }],
-      [seconds(tookMs.p99), { quantile: 0.99 }],
-      [seconds(tookMs.max), { quantile: 1 }],
-    ],
+      'What a batch took from begin to commit. Quantiles since the start; 1 is the maximum.',
+    read: ({ batches: { tookMs } }) => ({
+      quantiles: quantilesOf(tookMs),
+      sum: seconds(tookMs.mean * tookMs.count),
+      count: tookMs.count,
+    }),
   },
   {
     name: 'daybook.store.up',
@@ -145,16 +172,16 @@ export const instruments: readonly Instrument[] = [
     read: ({ journal }) => [[journal.commits]],
   },
   {
-    name: 'daybook.journal.sync.duration.quantile',
-    kind: 'gauge',
+    name: 'daybook.journal.sync.duration',
+    kind: 'summary',
     unit: 's',
     description:
-      'What a group commit’s write and sync took, since the start. Quantile 1 is the maximum.',
-    read: ({ journal: { syncMs } }) => [
-      [seconds(syncMs.p50), { quantile: 0.5 }],
-      [seconds(syncMs.p99), { quantile: 0.99 }],
-      [seconds(syncMs.max), { quantile: 1 }],
-    ],
+      'What a group commit’s write and sync took. Quantiles of the last 1,024; 1 is the maximum.',
+    read: ({ journal: { syncMs, commits } }) => ({
+      quantiles: quantilesOf(syncMs),
+      sum: seconds(syncMs.sum),
+      count: commits,
+    }),
   },
   {
     name: 'daybook.journal.state',

@@ -6,7 +6,7 @@
  *     const stop = observeWithOpenTelemetry(book, metrics.getMeter('daybook'))
  *
  * Names follow OpenTelemetry's rules: units are metadata, seconds rather than milliseconds, no `_total`. Attributes are
- * lane numbers and states, never keys.
+ * lane numbers and states, never keys. A summary is a gauge of its quantiles, `….quantile`.
  */
 
 import { instruments as rows, type Attributes, type Instrument as Row } from './instruments.ts'
@@ -46,7 +46,8 @@ export function observeWithOpenTelemetry<Instrument>(
   const observe = (result: Observations<Instrument>): void => {
     const stats = book.stats()
     for (const { row, instrument } of instruments) {
-      for (const [value, attributes] of row.read(stats)) {
+      const readings = row.kind === 'summary' ? row.read(stats).quantiles : row.read(stats)
+      for (const [value, attributes] of readings) {
         result.observe(instrument, value, attributes)
       }
     }
@@ -60,6 +61,8 @@ function create<Instrument>(meter: OpenTelemetryMeter<Instrument>, row: Row): In
   switch (row.kind) {
     case 'gauge':
       return meter.createObservableGauge(row.name, description)
+    case 'summary':
+      return meter.createObservableGauge(`${row.name}.quantile`, description)
     case 'counter':
       return meter.createObservableCounter(row.name, description)
     case 'upDownCounter':

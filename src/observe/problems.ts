@@ -8,8 +8,10 @@ export type ProblemCode =
   | 'HALTED'
   | 'FENCED'
   | 'JOURNAL_FULL'
+  | 'JOURNAL_BUDGET'
   | 'JOURNAL_FAILED'
   | 'STORE_AWAY'
+  | 'READS_FAIL'
   | 'WRITES_WAIT'
 
 export interface Problem {
@@ -23,7 +25,7 @@ export function problemsOf(stats: BookStats): Problem[] {
   const add = (is: boolean, code: ProblemCode, message: () => string): void => {
     if (is) problems.push({ code, message: message() })
   }
-  const { deadLetters, state, journal, breaker, haltedBy, pressure } = stats
+  const { deadLetters, state, journal, breaker, haltedBy, pressure, cache } = stats
   add(deadLetters.count > 0, 'DEAD_LETTERS', () =>
     deadLetters.count === 1 ? '1 dead letter' : `${grouped(deadLetters.count)} dead letters`,
   )
@@ -43,6 +45,12 @@ export function problemsOf(stats: BookStats): Problem[] {
     () => 'the journal’s disk is full: writes are refused',
   )
   add(
+    journal.budgetUsedUp,
+    'JOURNAL_BUDGET',
+    () =>
+      'journal.maxBytes is used up: writes wait or are refused until what is pending is in the store',
+  )
+  add(
     journal.state === 'failed',
     'JOURNAL_FAILED',
     () => 'the journal has failed: restart the application',
@@ -51,6 +59,11 @@ export function problemsOf(stats: BookStats): Problem[] {
     const failure = breaker.lastFailure
     const why = failure === undefined ? '' : `: ${failure.code} ${failure.message}`
     return `the store is not reachable${why}`
+  })
+  const { readFailure } = cache
+  add(readFailure !== undefined, 'READS_FAIL', () => {
+    const why = `${readFailure?.code ?? ''} ${readFailure?.message ?? ''}`.replace(/\.$/, '')
+    return `the store does not answer reads of "${readFailure?.cache ?? ''}": ${why}`
   })
   add(
     pressure.waitingWrites > 0,

@@ -26,6 +26,14 @@ export interface LaneStats {
   readonly position: Position
 }
 
+/** The store does not answer. The breaker knows of flushes only. */
+export interface ReadFailure {
+  readonly cache: string
+  /** Of the error that the reader got. */
+  readonly code: string
+  readonly message: string
+}
+
 export interface BookStats {
   readonly state: BookState
   /** Mutations that have become durable in the journal. */
@@ -95,5 +103,7 @@ export interface BookStats {
     readonly failedLoads: number
     /** Of `hits`, those that said that there is no value. */
     readonly negativeHits: number
+    /** Why reads fail, of one cache whose newest load failed within the last minute. */
+    readonly readFailure: ReadFailure | undefined
   }
 }

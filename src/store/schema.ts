@@ -75,6 +75,24 @@ export interface TableSchema {
   readonly document: boolean
   /** Every column at its default: what a patch is laid over where there is no row. */
   readonly blank: Fields
+  /**
+   * The store lists the keys in the order of their bytes, so those that begin alike stand together, behind the key that is
+   * the beginning itself. Default: false; the order may be a language's, or that of numbers.
+   */
+  readonly keysByBytes?: boolean
+  /** The table's other columns, where the store knows them: for people. */
+  readonly leftOut?: readonly LeftOutColumn[]
+}
+
+/** Neither read nor written. */
+export interface LeftOutColumn extends Pick<Column, 'name' | 'databaseType'> {
+  readonly why:
+    /** The database computes it, and takes nothing else. */
+    | 'generated'
+    /** The database fills it by itself, and the cache does not list it. */
+    | 'filled'
+    /** The cache lists others. */
+    | 'unlisted'
 }
 
 /** What a cache asks of its table. Identifiers come from configuration only, never from keys or values. */

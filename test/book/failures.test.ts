@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 
+import { systemClock } from '../../src/base/clock.ts'
 import type { DaybookError } from '../../src/base/errors.ts'
 import { openIn, user, world, type User } from '../support/book-fixture.ts'
 
@@ -277,6 +278,34 @@ describe('a group commit that fails', () => {
   })
 })
 
+describe('reads that fail', () => {
+  test('show for a minute, each cache by itself, until its store answers', async () => {
+    let laterMs = 0
+    const clock = { ...systemClock, now: () => systemClock.now() + laterMs }
+    const place = world(2, { clock })
+    const { book, store } = await openIn(place)
+    const users = book.cache<User>('users', { table: 'users', key: 'id' })
+    const others = book.cache<User>('others', { table: 'users', key: 'id', negativeTtlMs: 0 })
+    await Promise.all([users.ready(), others.ready()])
+    const failing = (): unknown => book.stats().cache.readFailure
+    store.inject({ at: 'load', kind: 'rejected' })
+    expect(await codeOf(users.get('1'))).toBe('STORE_REJECTED')
+    expect(failing()).toBeUndefined()
+    store.inject({ at: 'load', kind: 'misconfigured' })
+    expect(await codeOf(users.get('1'))).toBe('STORE_MISCONFIGURED')
+    await others.get('1')
+    expect(failing()).toMatchObject({ cache: 'users', code: 'STORE_MISCONFIGURED' })
+    await users.get('1')
+    expect(failing()).toBeUndefined()
+    store.inject({ at: 'load' })
+    expect(await codeOf(others.get('1'))).toBe('STORE_UNAVAILABLE')
+    expect(failing()).toMatchObject({ cache: 'others' })
+    laterMs = 60_000
+    expect(failing()).toBeUndefined()
+    await book.close()
+  })
+})
+
 describe('pressure', () => {
   test('makes writes wait in line, in order, until there is room', async () => {
     const { book, place, users } = await opened()
@@ -400,8 +429,8 @@ describe('the life of a book', () => {
     expect(await codeOf(book.flush({ timeoutMs: 20 }))).toBe('TIMEOUT')
     expect(await codeOf(book.flush({ signal: AbortSignal.abort() }))).toBe('ABORTED')
     expect(await book.persisted(receipt, { timeoutMs: 0 })).toBe('pending')
-    expect(await book.close()).toEqual({ pending: 1 })
-    expect(await book.close()).toEqual({ pending: 1 })
+    expect(await book.close()).toEqual({ pending: 1, unsettledLanes: 0 })
+    expect(await book.close()).toEqual({ pending: 1, unsettledLanes: 0 })
     expect(await codeOf(users.set('2', user('b')))).toBe('CLOSED')
     expect(() => book.cache('x')).toThrow('closed')
     expect(await codeOf(book.batch(() => undefined))).toBe('CLOSED')

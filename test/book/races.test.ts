@@ -511,7 +511,7 @@ describe('acknowledgement', () => {
     const receipt = await users.set('1', user('a'))
     const waiting = codeOf(book.persisted(receipt))
     const flushing = codeOf(book.flush())
-    expect(await book.close({ drainTimeoutMs: 0 })).toEqual({ pending: 1 })
+    expect(await book.close({ drainTimeoutMs: 0 })).toEqual({ pending: 1, unsettledLanes: 0 })
     expect([await waiting, await flushing]).toEqual(['CLOSED', 'CLOSED'])
     expect(await codeOf(book.flush())).toBe('CLOSED')
     expect(await codeOf(book.persisted(receipt))).toBe('CLOSED')

@@ -22,11 +22,12 @@ export const figures: BookStats = {
   },
   journal: {
     state: 'open',
+    budgetUsedUp: false,
     segments: 2,
     bytes: 128 << 20,
     undurableBytes: 0,
     commits: 4,
-    syncMs: { p50: 0.4, p99: 2, max: 3 },
+    syncMs: { p50: 0.4, p99: 2, max: 3, sum: 6 },
   },
   retries: 1,
   breaker: {
@@ -49,5 +50,6 @@ export const figures: BookStats = {
     loads: 1,
     failedLoads: 0,
     negativeHits: 0,
+    readFailure: undefined,
   },
 }

@@ -205,7 +205,7 @@ describe('the flusher', () => {
     expect(flusher.rowsFlushed).toBe(20)
     await clock.advance(700)
     expect(flusher.rowsFlushed).toBe(21)
-    await flusher.stop()
+    await flusher.stop(1_000)
   })
 
   test('says that it is stalled when nothing moves, and not while an old backlog shrinks', async () => {
@@ -218,7 +218,7 @@ describe('the flusher', () => {
     await clock.advance(3000)
     expect(stalled).toHaveLength(1)
     expect(stalled[0]).toContain('injected')
-    await flusher.stop()
+    await flusher.stop(1_000)
   })
 
   test('finds out that a skip was committed whose answer never came, and lets go of the journal', async () => {
@@ -237,7 +237,7 @@ describe('the flusher', () => {
     expect(flusher.lanes[1]?.checkpoint).toBeGreaterThanOrEqual(2)
     expect(journal.trimmedTo).toBeGreaterThanOrEqual(1)
     expect(flusher.haltedBy).toBeUndefined()
-    await flusher.stop()
+    await flusher.stop(1_000)
   })
 
   test('gives memory back to zero once all is drained, merges of ever more fields included', async () => {
@@ -256,7 +256,7 @@ describe('the flusher', () => {
     await clock.advance(200)
     expect(flusher.lanes[0]?.memoryBytes).toBe(before)
     expect(flusher.pendingMutations).toBe(0)
-    await flusher.stop()
+    await flusher.stop(1_000)
   })
 
   test('does not report the store as back before it has answered', async () => {
@@ -285,6 +285,6 @@ describe('the flusher', () => {
     write('a', set('1'))
     await clock.advance(2000)
     expect(seen).toEqual(['down', 'up'])
-    await flusher.stop()
+    await flusher.stop(1_000)
   })
 })

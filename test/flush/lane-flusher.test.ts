@@ -20,7 +20,7 @@ const signal = new AbortController().signal
 const running: Flusher[] = []
 
 afterEach(async () => {
-  for (const flusher of running.splice(0)) await flusher.stop()
+  for (const flusher of running.splice(0)) await flusher.stop(1_000)
 })
 
 /** A flusher that runs, with a store whose transactions a test may put something in front of. */
@@ -441,7 +441,7 @@ describe('waiting', () => {
     const other = await started()
     other.flusher.pause()
     other.write(['a', set('a')])
-    await other.flusher.stop()
+    await other.flusher.stop(1_000)
     await expect(other.flusher.whenApplied(0, 1, {})).rejects.toMatchObject({ code: 'CLOSED' })
   })
 })

@@ -718,17 +718,21 @@ describe('segments', () => {
     const journal = await fixture.open({ maxBytes: 256 << 10 })
     let refusal: unknown
     while (refusal === undefined) {
+      const { budgetUsedUp } = journal
       try {
         await journal.append([entryOf('k', { bytes: 3_000 })]).done
+        expect(budgetUsedUp).toBe(false)
       } catch (error) {
         refusal = error
       }
     }
     expect(refusal).toMatchObject({ code: 'JOURNAL_FULL', details: { reason: 'budget' } })
     expect(journal.state).toBe('open')
+    expect(journal.stats().budgetUsedUp).toBe(true)
     expect(fixture.files.usedBytes).toBeLessThanOrEqual(256 << 10)
     expect(journal.lastPosition).toBe(journal.durablePosition)
     await journal.trim(journal.durablePosition)
+    expect(journal.budgetUsedUp).toBe(false)
     await write(journal, 'more')
     await journal.close()
   })

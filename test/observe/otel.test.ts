@@ -26,11 +26,12 @@ function statsWith(changes: Partial<BookStats>): BookStats {
     batches: { count: 9, keys: empty, tookMs: { ...empty, p50: 5, p99: 40, max: 41 } },
     journal: {
       state: 'open',
+      budgetUsedUp: false,
       segments: 1,
       bytes: 4096,
       undurableBytes: 0,
       commits: 31,
-      syncMs: { p50: 0.5, p99: 2, max: 3 },
+      syncMs: { p50: 0.5, p99: 2, max: 3, sum: 6 },
     },
     retries: 6,
     breaker: {
@@ -53,6 +54,7 @@ function statsWith(changes: Partial<BookStats>): BookStats {
       loads: 3,
       failedLoads: 2,
       negativeHits: 1,
+      readFailure: undefined,
     },
     ...changes,
   }

@@ -13,20 +13,22 @@ const closed = {
 } as const
 const journal = {
   state: 'open',
+  budgetUsedUp: false,
   segments: 1,
   bytes: 0,
   undurableBytes: 0,
   commits: 0,
-  syncMs: { p50: 0, p99: 0, max: 0 },
+  syncMs: { p50: 0, p99: 0, max: 0, sum: 0 },
 } as const
 
-function problems(changes: Partial<BookStats>): unknown {
+function problems(changes: object): unknown {
   const well = {
     state: 'open',
     deadLetters: { count: 0, bytes: 0 },
     journal,
     breaker: closed,
     pressure: { state: 'none', waitingWrites: 0 },
+    cache: {},
   }
   // Only what is looked at has to be there.
   return problemsOf({ ...well, ...changes } as BookStats).map(
@@ -60,6 +62,12 @@ it.each([
     ['JOURNAL_FULL: the journal’s disk is full: writes are refused'],
   ],
   [
+    { journal: { ...journal, budgetUsedUp: true } },
+    [
+      'JOURNAL_BUDGET: journal.maxBytes is used up: writes wait or are refused until what is pending is in the store',
+    ],
+  ],
+  [
     { journal: { ...journal, state: 'failed' } },
     ['JOURNAL_FAILED: the journal has failed: restart the application'],
   ],
@@ -69,6 +77,14 @@ it.each([
   ],
   [{ breaker: { ...closed, state: 'probing' } }, ['STORE_AWAY: the store is not reachable']],
   [
+    {
+      cache: {
+        readFailure: { cache: 'users', code: 'STORE_UNAVAILABLE', message: 'postgres: gone.' },
+      },
+    },
+    ['READS_FAIL: the store does not answer reads of "users": STORE_UNAVAILABLE postgres: gone'],
+  ],
+  [
     { pressure: { state: 'limit', waitingWrites: 2_000 } },
     ['WRITES_WAIT: 2,000 writes wait for room'],
   ],
@@ -76,6 +92,6 @@ it.each([
     { state: 'paused', deadLetters: { count: 2, bytes: 9 } },
     ['DEAD_LETTERS: 2 dead letters', 'PAUSED: flushing is paused'],
   ],
-] as [Partial<BookStats>, string[]][])('of %j are %j', (changes, expected) => {
+] as [object, string[]][])('of %j are %j', (changes, expected) => {
   expect(problems(changes)).toEqual(expected)
 })

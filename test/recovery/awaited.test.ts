@@ -57,7 +57,23 @@ test('a flush with a deadline, and closing, while the store is away', async () =
     await book.flush({ timeoutMs: 1000 }).catch((error) => say(error.code))
     say(JSON.stringify(await book.close({ drainTimeoutMs: 1000 })))
   `)
-  expect(said).toBe('TIMEOUT\n{"pending":1}\n')
+  expect(said).toBe('TIMEOUT\n{"pending":1,"unsettledLanes":0}\n')
+})
+
+test('closing, while the store does not end what it was given; the process ends then', async () => {
+  const said = await outputOf(`
+    const never = customStore({
+      name: 'never',
+      load: async (keys) => keys.map(() => undefined),
+      write: () => new Promise(() => undefined),
+    })
+    const book = await open({ store: never })
+    await book.cache('documents').set('a', { n: 1 })
+    await book.flush({ timeoutMs: 500 }).catch((error) => say(error.code))
+    say(JSON.stringify(await book.close({ drainTimeoutMs: 0 })))
+    await open({ store: backAfter(0) }).catch((error) => say(error.code))
+  `)
+  expect(said).toBe('TIMEOUT\n{"pending":1,"unsettledLanes":1}\nJOURNAL_LOCKED\n')
 })
 
 test('a book that is idle, and one that was left open, keep no process alive', async () => {

@@ -45,7 +45,7 @@ class Application {
   async run(count: number): Promise<void> {
     const book = await this.open()
     await this.write(book, count)
-    expect(await book.close()).toEqual({ pending: 0 })
+    expect(await book.close()).toEqual({ pending: 0, unsettledLanes: 0 })
   }
 
   async compare(database: SqliteFile = this.database): Promise<void> {
@@ -97,7 +97,7 @@ test('a database without the tables keeps everything waiting until they are ther
     code: 'STORE_MISCONFIGURED',
   })
   await expect(book.flush({ timeoutMs: 100 })).rejects.toMatchObject({ code: 'TIMEOUT' })
-  expect(await book.close({ drainTimeoutMs: 0 })).toEqual({ pending: 300 })
+  expect(await book.close({ drainTimeoutMs: 0 })).toEqual({ pending: 300, unsettledLanes: 0 })
   sqliteFile(application.database.path)
   await application.run(10)
   await application.compare()

@@ -44,7 +44,7 @@ test('SIGTERM while writing and the database is away: close reports what is pend
   // And with nothing in the way there is nothing left.
   await next.write(100_000, 100)
   expect(await next.terminate()).toEqual({ code: 0, signal: null })
-  expect(next.closed).toEqual({ pending: 0 })
+  expect(next.closed).toEqual({ pending: 0, unsettledLanes: 0 })
   await ledger.compare(database.rows)
 })
 
@@ -62,7 +62,7 @@ test('a write that waits for the database says that it is pending when the book 
     .set('c1:1', { counter: 'c1' }, { durability: 'store' })
     .catch((error: unknown) => error)
   await notes.set('c1:2', { counter: 'c1' })
-  expect(await book.close({ drainTimeoutMs: 0 })).toEqual({ pending: 2 })
+  expect(await book.close({ drainTimeoutMs: 0 })).toEqual({ pending: 2, unsettledLanes: 0 })
   expect(await waiting).toMatchObject({ code: 'CLOSED', details: { outcome: 'pending' } })
   other.exec('rollback')
   other.close()

@@ -187,7 +187,7 @@ describe.skipIf(unavailable !== undefined)(
       const book = await openDaybook({ ...options, store: postgres({ url: server.url }) })
       await new LedgerBook(book).writeMany(0, 70, (operation, said) => ledger.say(operation, said))
       await server.kill()
-      expect(await book.close({ drainTimeoutMs: 300 })).toEqual({ pending: 140 })
+      expect(await book.close({ drainTimeoutMs: 300 })).toEqual({ pending: 140, unsettledLanes: 0 })
 
       const store = (): ReturnType<typeof postgres> => postgres({ url: server.url })
       await expect(

@@ -67,7 +67,7 @@ async function takeOver({ url, rows }: LedgerDatabase): Promise<void> {
   await ledger.compare(rows)
   // It ends in good order, and says how much it leaves behind.
   expect(await stale.terminate()).toEqual({ code: 0, signal: null })
-  expect(stale.closed).toEqual({ pending: 60 })
+  expect(stale.closed).toEqual({ pending: 60, unsettledLanes: 0 })
   await ledger.compare(rows)
 }
 

@@ -58,7 +58,7 @@ describe.skipIf(reason !== undefined)(`a disk whose syncs fail (${reason ?? 'str
     await book.write(0, 2000)
     await book.whenSaid('journalFailed')
     expect(await book.terminate()).toEqual({ code: 0, signal: null })
-    expect(book.closed).toEqual({ pending: 0 })
+    expect(book.closed).toEqual({ pending: 0, unsettledLanes: 0 })
     await ledger.compare(database.rows)
   })
 })

@@ -138,6 +138,49 @@ describe('daybook serve --check', () => {
     database.close()
   })
 
+  test('says which columns it leaves out, and why', async () => {
+    const directory = temporaryDirectory()
+    const path = join(directory, 'shop.db')
+    const database = new DatabaseSync(path)
+    database.exec(`CREATE TABLE users (id TEXT PRIMARY KEY, name TEXT DEFAULT "new", other TEXT,
+      upper TEXT GENERATED ALWAYS AS (upper(name)), at TEXT DEFAULT CURRENT_TIMESTAMP)`)
+    database.close()
+    const config = join(directory, 'daybook.config.json')
+    const all = { table: 'users', key: 'id' }
+    const users = { ...all, columns: ['name'] }
+    writeFileSync(
+      config,
+      JSON.stringify({ directory, store: `sqlite:${path}`, caches: { users, all } }),
+    )
+    const { code, out } = await run(['serve', '--config', config, '--check'])
+    expect(code).toBe(0)
+    const [ofUsers, ofAll] = out.split('all:<id>')
+    expect(ofUsers).toMatch(/other +TEXT +left out: not listed in `columns`/)
+    for (const part of [ofUsers, ofAll]) {
+      expect(part).toMatch(/upper +TEXT +left out: the database computes it/)
+      expect(part).toMatch(
+        /at +TEXT +left out: the database fills it; list it in `columns` to have it/,
+      )
+    }
+    expect(ofAll).toMatch(/other +TEXT +may be NULL/)
+  })
+
+  test('reads the files of TLS', async () => {
+    const directory = temporaryDirectory()
+    const config = join(directory, 'daybook.config.json')
+    const tls = { cert: join(directory, 'none.pem'), key: join(directory, 'none.key') }
+    const check = async (redis: object): Promise<{ code: number; err: string }> => {
+      writeFileSync(config, JSON.stringify({ directory: join(directory, 'data'), redis }))
+      return run(['serve', '--config', config, '--check'])
+    }
+    expect(await check({ tls })).toMatchObject({ code: 2 })
+    expect((await check({ tls })).err).toMatch(/redis\.tls\.cert.*none\.pem/s)
+    writeFileSync(tls.cert, 'no certificate')
+    writeFileSync(tls.key, 'no key')
+    expect((await check({ tls })).err).toContain('The files of redis.tls cannot be used')
+    expect(await check({ tls, enabled: false })).toMatchObject({ code: 0 })
+  })
+
   test('leaves nothing behind where nothing has been started yet', async () => {
     const directory = join(temporaryDirectory(), 'data')
     const { code, out } = await run(['serve', '--directory', directory, '--check'])

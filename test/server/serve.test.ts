@@ -1,7 +1,7 @@
 /** `daybook serve` as a whole: Redis and HTTP on one book, in a process as people start it. */
 
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -169,6 +169,19 @@ describe('daybook serve', () => {
     served.child.kill('SIGTERM')
     expect(await served.ends()).toBe(0)
     expect(documentsIn(join(directory, 'shop.db'))).toBe(100)
+  })
+
+  // Without Windows at hand: that cmd.exe, which looks into the directory that npm starts it in, finds what it should run.
+  test('what `npm start` calls is there for cmd.exe, and runs its arguments', () => {
+    const root = join(import.meta.dirname, '../..')
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      scripts: { start: string }
+    }
+    const [command = ''] = scripts.start.split(' ')
+    const lines = readFileSync(join(root, `${command}.cmd`), 'utf8')
+      .trim()
+      .split('\n')
+    expect(lines.filter((line) => !line.startsWith('@rem'))).toEqual(['@%*'])
   })
 
   test.each([

@@ -148,11 +148,16 @@ describe.skipIf(unavailable !== undefined)(`catalogue (${unavailable ?? 'private
           k interval DEFAULT age('2020-01-01'::timestamptz))`)
       const schema = await describeTable(store, 't')
       expect(schema.columns.map(({ name }) => name)).toEqual(['name'])
+      const leftOut = Object.fromEntries((schema.leftOut ?? []).map(({ name, why }) => [name, why]))
+      const filled = Object.fromEntries([...'abcdefghk'].map((name) => [name, 'filled']))
+      expect(leftOut).toEqual({ ...filled, i: 'generated', j: 'generated' })
       await commit(store, 0, 1, [mutations(schema, { x: set({ name: 'Ada' }) })])
       const [row] = await sql(`SELECT a IS NOT NULL AND d IS NOT NULL AND e = 1 AS filled FROM t`)
       expect(row).toEqual({ filled: true })
       const listed = await describeTable(store, 't', { columns: ['name', 'a', 'h'] })
       expect(listed.columns.map(({ name }) => name)).toEqual(['name', 'a', 'h'])
+      const only = await describeTable(store, 't', { columns: ['a'] })
+      expect(only.leftOut).toContainEqual({ name: 'name', databaseType: 'text', why: 'unlisted' })
       expect(listed.columns.find(({ name }) => name === 'h')?.required).toBe(true)
       expect(await refusal('t', { columns: ['i'] })).toContain('GENERATED ALWAYS')
       expect(await refusal('t', { columns: ['j'] })).toContain('GENERATED ALWAYS')
@@ -251,6 +256,29 @@ describe.skipIf(unavailable !== undefined)(`catalogue (${unavailable ?? 'private
       expect(await store.keys(schema, 'cache', key, 10, call)).toEqual([])
       await commit(store, 0, 3, [mutations(schema, { [key]: deletion })])
       expect(await loadRow(store, schema, key)).toBeUndefined()
+    })
+
+    test('are in the order of bytes where the column says so, and in no other place', async () => {
+      await sql(`CREATE TABLE t (c text COLLATE "C" PRIMARY KEY, v varchar(9) COLLATE "C" NOT NULL UNIQUE,
+        i text COLLATE "en-x-icu" NOT NULL UNIQUE, n integer NOT NULL UNIQUE,
+        d text NOT NULL UNIQUE, p text COLLATE "POSIX" NOT NULL UNIQUE, UNIQUE (c, v))`)
+      const [row] = await sql(`SELECT datcollate IN ('C', 'POSIX') AS plain FROM pg_database
+        WHERE datname = current_database()`)
+      const found: Record<string, unknown> = {}
+      for (const key of ['c', 'v', 'i', 'n', 'd', 'p', ['c', 'v']]) {
+        const { keysByBytes } = await describeTable(store, 't', { key: [key].flat() })
+        found[String(key)] = keysByBytes
+      }
+      const plain = row?.plain
+      expect(found).toEqual({
+        ...{ c: true, v: true, i: false, n: false, d: plain, p: true },
+        'c,v': false,
+      })
+      const documents = await store.describe(
+        { cache: 'c', table: undefined, key: [], columns: undefined, rest: undefined },
+        call,
+      )
+      expect(documents.keysByBytes).toBe(true)
     })
 
     test('that no text can name are passed over by keys(), without ending a page early', async () => {

@@ -89,6 +89,13 @@ describe('columns', () => {
     )
   })
 
+  test('a default in double quotes is text, as CREATE TABLE takes it', () => {
+    const { blank } = catalogue(
+      `CREATE TABLE t (id TEXT PRIMARY KEY, a TEXT DEFAULT "new", b TEXT NOT NULL DEFAULT "it's ""so""", c TEXT DEFAULT "id", d TEXT DEFAULT "")`,
+    )('t')
+    expect(blank).toEqual({ a: 'new', b: 'it\'s "so"', c: 'id', d: '' })
+  })
+
   test('a default that is no value of its column is refused', () => {
     const describeT = catalogue(
       "CREATE TABLE t (id TEXT PRIMARY KEY, a BOOLEAN DEFAULT 'maybe', b JSON DEFAULT '{')",
@@ -226,6 +233,33 @@ describe('keys', () => {
         'no primary key or unique index',
       )
     }
+  })
+
+  test('a key whose column has another order than its index is refused: a delete would take others with it', () => {
+    const describeT = catalogue(`
+      CREATE TABLE a (id TEXT COLLATE NOCASE NOT NULL);
+      CREATE UNIQUE INDEX a_id ON a (id COLLATE BINARY);
+      CREATE TABLE b (id TEXT COLLATE RTRIM NOT NULL);
+      CREATE UNIQUE INDEX b_id ON b (id COLLATE BINARY);
+      CREATE TABLE c (id TEXT COLLATE BINARY NOT NULL);
+      CREATE UNIQUE INDEX c_id ON c (id);`)
+    for (const name of ['a', 'b']) {
+      expect(refusal(() => describeT(name))).toContain('another collation than its index')
+    }
+    expect(describeT('c').keysByBytes).toBe(true)
+  })
+
+  test('keys of type TEXT are in the order of bytes; those of other types, of several columns and in UTF-16 are not', () => {
+    const describeT = catalogue(`
+      CREATE TABLE a (id VARCHAR(9) PRIMARY KEY); CREATE TABLE b (id INTEGER PRIMARY KEY);
+      CREATE TABLE c (id UUID PRIMARY KEY); CREATE TABLE d (id TEXT, other TEXT, PRIMARY KEY (id, other))`)
+    expect(describeT('a').keysByBytes).toBe(true)
+    expect(describeT(undefined).keysByBytes).toBe(true)
+    expect(describeT('b').keysByBytes).toBe(false)
+    expect(describeT('c').keysByBytes).toBe(false)
+    expect(describeT('d', { key: ['id', 'other'] }).keysByBytes).toBe(false)
+    const wide = catalogue(`PRAGMA encoding = 'UTF-16'; CREATE TABLE a (id TEXT PRIMARY KEY)`)
+    expect([wide('a').keysByBytes, wide(undefined).keysByBytes]).toEqual([false, false])
   })
 
   test('a key that compares otherwise than its text, or has no text of its own, is refused', () => {

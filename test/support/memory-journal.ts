@@ -27,6 +27,7 @@ export class MemoryJournal implements Journal {
   epoch = 0
   readonly lanes: number
   state: JournalState = 'open'
+  readonly budgetUsedUp = false
   readonly entries: Entry[] = []
   oldestPosition = 1
   lastPosition = 0
@@ -179,11 +180,12 @@ export class MemoryJournal implements Journal {
   stats(): JournalStats {
     return {
       state: this.state,
+      budgetUsedUp: this.budgetUsedUp,
       segments: 1,
       bytes: 0,
       undurableBytes: 0,
       commits: 0,
-      syncMs: { p50: 0, p99: 0, max: 0 },
+      syncMs: { p50: 0, p99: 0, max: 0, sum: 0 },
     }
   }
 

@@ -15,13 +15,13 @@
  * @property {number} [drainEstimateMs]
  * @property {{mutations: number, rows: number, ratio: number}} coalescing
  * @property {{count: number, keys: Summary, tookMs: Summary}} batches
- * @property {{state: string, segments: number, bytes: number, undurableBytes: number, commits: number, syncMs: {p50: number, p99: number, max: number}}} journal
+ * @property {{state: string, budgetUsedUp: boolean, segments: number, bytes: number, undurableBytes: number, commits: number, syncMs: {p50: number, p99: number, max: number, sum: number}}} journal
  * @property {number} retries
  * @property {{state: string, failures: number, since?: number, nextProbeInMs?: number, lastFailure?: {kind: string, code: string, message: string}}} breaker
  * @property {{state: 'none' | 'spilling' | 'limit', waitingWrites: number}} pressure
  * @property {{count: number, bytes: number}} deadLetters
  * @property {{memoryBytes: number, journalBytes: number, deadLetterBytes: number}} limits
- * @property {{hits: number, misses: number, ratio: number, entries: number, bytes: number, loads: number}} cache
+ * @property {{hits: number, misses: number, ratio: number, entries: number, bytes: number, loads: number, readFailure?: {cache: string, code: string, message: string}}} cache
  * @typedef {object} Sample
  * @property {number} atMs
  * @property {number} lagMs

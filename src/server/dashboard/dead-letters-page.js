@@ -4,6 +4,7 @@ import { get, post, withQuery } from './api.js'
 import { letterDrawer } from './dead-letter-drawer.js'
 import { ask, busy, complain, note } from './dialogs.js'
 import { fill, h, say, uniqueId } from './dom.js'
+import { firstLoad } from './first-load.js'
 import { ago, count, counted, moment } from './format.js'
 import { icon } from './icons.js'
 import { writeLine } from './values.js'
@@ -420,12 +421,22 @@ export function deadLettersPage({ live, caches, query }) {
   live.addEventListener('figures', follow)
   showFilter()
 
-  void (async () => {
-    for (const name of await caches()) cache.append(h('option', { value: name }, name))
-    cache.value = filter['cache'] ?? ''
+  const stop = firstLoad(element, async () => {
+    const names = await caches()
+    // Once, however often it is tried: what someone chose meanwhile stays chosen.
+    if (cache.options.length === 1) {
+      for (const name of names) cache.append(h('option', { value: name }, name))
+      cache.value = filter['cache'] ?? ''
+    }
     await reload()
-  })().catch(complain)
-  return { element, close: () => live.removeEventListener('figures', follow) }
+  })
+  return {
+    element,
+    close() {
+      stop()
+      live.removeEventListener('figures', follow)
+    },
+  }
 }
 
 /** What became of a retry, in words. @param {RetryOutcome} outcome */

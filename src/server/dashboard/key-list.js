@@ -37,6 +37,7 @@ export function keyList({ cache, linkTo, onChosen, onListed }) {
   let chosen = ''
   /** Counts lists: what an earlier one still asked for is not shown. */
   let listing = 0
+  let hasFailed = false
 
   const element = h(
     'section',
@@ -90,6 +91,7 @@ export function keyList({ cache, linkTo, onChosen, onListed }) {
 
   /** @param {number} mine */
   async function find(mine) {
+    hasFailed = false
     state.classList.remove('error')
     try {
       let found = 0
@@ -108,6 +110,7 @@ export function keyList({ cache, linkTo, onChosen, onListed }) {
       show()
     } catch (error) {
       if (mine !== listing) return
+      hasFailed = true
       show()
       if (error instanceof ApiError && error.code === 'CURSOR_UNKNOWN') throw error
       say(state, error instanceof Error ? error.message : String(error))
@@ -118,7 +121,9 @@ export function keyList({ cache, linkTo, onChosen, onListed }) {
   function show() {
     const { childElementCount: found } = keys
     keys.hidden = found === 0
-    more.hidden = next === undefined
+    // Where even the first keys could not be had, the same button begins again.
+    more.hidden = next === undefined && !hasFailed
+    say(more, hasFailed ? 'Try again' : 'Load more')
     const isAll = next === undefined
     if (found > 0) say(state, isAll ? counted(found, 'key') : `${counted(found, 'key')} so far`)
     else if (!isAll) say(state, 'None of the keys looked at so far.')
@@ -171,7 +176,7 @@ export function keyList({ cache, linkTo, onChosen, onListed }) {
     reach(all[to])
     all[to]?.focus()
   })
-  more.addEventListener('click', () => busy(more, goOn))
+  more.addEventListener('click', () => busy(more, () => (next === undefined ? load() : goOn())))
 
   return {
     element,

@@ -3,6 +3,7 @@
 import { get, keyPath, post } from './api.js'
 import { busy, complain, note } from './dialogs.js'
 import { fill, h, uniqueId } from './dom.js'
+import { firstLoad } from './first-load.js'
 import { count } from './format.js'
 import { icon } from './icons.js'
 import { keyList } from './key-list.js'
@@ -126,7 +127,7 @@ export function keysPage({ caches, query }) {
     showNone()
     void list.load().catch(complain)
   })
-  void (async () => {
+  const stop = firstLoad(element, async () => {
     const names = await caches()
     fill(
       cache,
@@ -152,10 +153,11 @@ export function keysPage({ caches, query }) {
       wantedKey === '' ? undefined : look(wantedKey),
       isListed && !isClosed ? list.load() : undefined,
     ])
-  })().catch(complain)
+  })
   return {
     element,
     close: () => {
+      stop()
       isClosed = true
     },
   }

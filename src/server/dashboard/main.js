@@ -141,10 +141,17 @@ function showFigures() {
   if (figures === undefined) return
   const { stats, problems } = figures
   const isAway = stats.breaker.state !== 'closed'
-  const isLate = problems.some(({ code }) => code === 'LAG')
-  const word = isAway ? 'Store away' : isLate && stats.state === 'open' ? 'Behind' : undefined
+  const has = (/** @type {string} */ wanted) => problems.some(({ code }) => code === wanted)
+  const isOpen = stats.state === 'open'
+  const word = isAway
+    ? 'Store away'
+    : isOpen && has('LAG')
+      ? 'Behind'
+      : isOpen && has('READS_FAIL')
+        ? 'Reads fail'
+        : undefined
   say(state, word ?? stateWords.get(stats.state) ?? stats.state)
-  state.className = `state ${stats.state === 'open' && word === undefined ? 'is-good' : 'is-bad'}`
+  state.className = `state ${isOpen && word === undefined ? 'is-good' : 'is-bad'}`
   badge.hidden = stats.deadLetters.count === 0
   say(badge, brief(stats.deadLetters.count))
   badge.setAttribute('aria-label', counted(stats.deadLetters.count, 'dead letter'))

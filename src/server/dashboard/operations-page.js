@@ -3,6 +3,7 @@
 import { get, patch, post } from './api.js'
 import { ask, busy, complain, note } from './dialogs.js'
 import { fill, h, say, uniqueId } from './dom.js'
+import { firstLoad } from './first-load.js'
 import { ago, bytes, counted, moment } from './format.js'
 
 /** @typedef {import('./api.js').AuditEntry} AuditEntry */
@@ -96,13 +97,13 @@ export function operationsPage({ live }) {
     const shown = await get('/api/options')
     fill(
       options,
-      optionsForm(shown.live, () => void refresh()),
+      optionsForm(shown.live, () => void showAll().catch(complain)),
       fixedOptions(shown.fixed),
     )
   }
 
-  async function refresh() {
-    await Promise.all([showOptions(), showAudit()]).catch(complain)
+  async function showAll() {
+    await Promise.all([showOptions(), showAudit()])
   }
 
   function show() {
@@ -153,8 +154,14 @@ export function operationsPage({ live }) {
   })
   live.addEventListener('figures', show)
   show()
-  void refresh()
-  return { element, close: () => live.removeEventListener('figures', show) }
+  const stop = firstLoad(element, showAll)
+  return {
+    element,
+    close() {
+      stop()
+      live.removeEventListener('figures', show)
+    },
+  }
 }
 
 /** @param {string} title @param {string} text @param {HTMLButtonElement} button */

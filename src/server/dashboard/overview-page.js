@@ -261,8 +261,16 @@ export function overviewPage({ live }) {
   }
 
   /** @param {Stats} stats */
-  function showStore({ breaker }) {
+  function showStore({ breaker, cache: { readFailure } }) {
     const isUp = breaker.state === 'closed'
+    if (isUp && readFailure !== undefined) {
+      fill(storeState, h('span', { class: 'dot is-bad' }), 'The store does not answer reads')
+      say(
+        storeNote,
+        `${readFailure.code}: ${readFailure.message.replace(/\.$/, '')}. Writes go on.`,
+      )
+      return
+    }
     fill(
       storeState,
       h('span', { class: `dot ${isUp ? 'is-good' : 'is-bad'}` }),
@@ -404,6 +412,9 @@ function drained({ drainEstimateMs, breaker, state }) {
 
 /** @param {Stats} stats */
 function pressureOf({ pressure, pending }) {
+  if (pressure.state === 'limit' && pressure.waitingWrites === 0) {
+    return 'The journal’s budget is used up: writes wait or are refused.'
+  }
   if (pressure.state === 'limit') {
     return `${counted(pressure.waitingWrites, 'write')} stand in line: a budget is used up.`
   }

@@ -3,6 +3,7 @@
 import { get } from './api.js'
 import { busy, complain } from './dialogs.js'
 import { fill, h, say, uniqueId } from './dom.js'
+import { firstLoad } from './first-load.js'
 import { bytes, count, counted } from './format.js'
 import { icon } from './icons.js'
 import { writeLine } from './values.js'
@@ -39,7 +40,7 @@ export function pendingPage({ live, caches, query }) {
         role: 'search',
         onsubmit: (/** @type {Event} */ event) => {
           event.preventDefault()
-          void load(false)
+          void load(false).catch(complain)
         },
       },
       h('div', { class: 'field' }, h('label', { for: cacheId }, 'Cache'), cache),
@@ -108,12 +109,22 @@ export function pendingPage({ live, caches, query }) {
   cache.addEventListener('change', () => void load(false).catch(complain))
   live.addEventListener('figures', show)
   show()
-  void (async () => {
-    for (const name of await caches()) cache.append(h('option', { value: name }, name))
-    cache.value = query.get('cache') ?? ''
+  const stop = firstLoad(element, async () => {
+    const names = await caches()
+    // Once, however often it is tried: what someone chose meanwhile stays chosen.
+    if (cache.options.length === 1) {
+      for (const name of names) cache.append(h('option', { value: name }, name))
+      cache.value = query.get('cache') ?? ''
+    }
     await load(false)
-  })().catch(complain)
-  return { element, close: () => live.removeEventListener('figures', show) }
+  })
+  return {
+    element,
+    close() {
+      stop()
+      live.removeEventListener('figures', show)
+    },
+  }
 }
 
 /** @param {import('./api.js').PendingMutation} pending */

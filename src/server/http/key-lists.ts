@@ -1,8 +1,8 @@
 /**
  * Keys of a cache, a page at a time: `key-pages.ts` with cursors that nobody can guess.
  *
- * The store lists by its own order and not by prefix, so a page looks at a bounded number of keys: it may have few keys or
- * none, and others after it all the same.
+ * Where the store's order is not that of bytes, keys that begin alike are anywhere. So a page looks at a bounded number of
+ * keys: it may have few or none, and others after it all the same.
  */
 
 import type { Clock } from '../../base/clock.ts'

@@ -110,14 +110,14 @@ export const keyRoutes: readonly Route[] = [
     ],
     result: {
       description:
-        'In no particular order, those that were pending first. `next` is there where more may follow: a page looks at 10,000 keys at most, so with a prefix it may be short or empty. What is written meanwhile may or may not be there. A cursor is good for five minutes, with the same cache and prefix.',
+        'In no particular order, those that were pending first. `next` is there where more may follow: a page looks at 10,000 keys at most, so with a prefix that the store cannot look for it may be short or empty. What is written meanwhile may or may not be there. A cursor is good for five minutes, with the same cache and prefix.',
       schema: object({ keys: list(text) }, { next: text }),
     },
     handle: async (call) => {
       const cache = cacheOf(call)
       const { prefix = '', after, limit = 100 } = call.parameters as Listing
       // Not by the request's signal: the list outlives it.
-      const source = { cache: cache.name, prefix, keys: () => cache.keys() }
+      const source = { cache: cache.name, prefix, keys: () => cache.keysNear(prefix) }
       return { json: await call.server.keyLists.page(source, after, limit) }
     },
   },

@@ -5,7 +5,12 @@
  * `_total`; but a bare gauge has no `_ratio`. No label has a key in it.
  */
 
-import { instruments, type Attributes, type Instrument } from '../../observe/instruments.ts'
+import {
+  instruments,
+  type Attributes,
+  type Instrument,
+  type Reading,
+} from '../../observe/instruments.ts'
 import type { BookStats } from '../../observe/stats.ts'
 
 export const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
@@ -18,7 +23,11 @@ export interface ProcessFigures {
   readonly liveClients: number
 }
 
-export function metricName({ name, kind, unit }: Instrument): string {
+export function metricName({
+  name,
+  kind,
+  unit,
+}: Pick<Instrument, 'name' | 'kind' | 'unit'>): string {
   const base = name.replaceAll('.', '_')
   const suffix = unit === 's' ? '_seconds' : unit === 'By' ? '_bytes' : ''
   return `${base}${suffix}${kind === 'counter' ? '_total' : ''}`
@@ -28,9 +37,9 @@ export function metricsText(stats: BookStats, process: ProcessFigures): string {
   const lines: string[] = []
   const add = (
     name: string,
-    type: 'counter' | 'gauge',
+    type: 'counter' | 'gauge' | 'summary',
     help: string,
-    readings: readonly (readonly [number, Attributes?])[],
+    readings: readonly Reading[],
   ): void => {
     // A metric without a sample is left out: it has nothing to say now.
     if (readings.length === 0) return
@@ -40,8 +49,15 @@ export function metricsText(stats: BookStats, process: ProcessFigures): string {
     }
   }
   for (const instrument of instruments) {
-    const type = instrument.kind === 'counter' ? 'counter' : 'gauge'
-    add(metricName(instrument), type, instrument.description, instrument.read(stats))
+    const name = metricName(instrument)
+    if (instrument.kind === 'summary') {
+      const { quantiles, sum, count } = instrument.read(stats)
+      add(name, 'summary', instrument.description, quantiles)
+      lines.push(`${name}_sum ${numberText(sum)}`, `${name}_count ${numberText(count)}`)
+    } else {
+      const type = instrument.kind === 'counter' ? 'counter' : 'gauge'
+      add(name, type, instrument.description, instrument.read(stats))
+    }
   }
   const { version, startedAtMs, cpuSeconds, residentBytes, liveClients } = process
   add('daybook_build_info', 'gauge', 'Always 1; the version is the label.', [[1, { version }]])

@@ -2,7 +2,7 @@
 
 import { memoryUsage, cpuUsage } from 'node:process'
 import { metricsText, metricsType } from './prometheus.ts'
-import { unreadyReasons } from './readiness.ts'
+import { readinessOf } from './readiness.ts'
 import { RequestError } from './request-error.ts'
 import type { Route, Server } from './route.ts'
 import { amount, anything, flag, list, object, orNull, text, whole } from './schemas.ts'
@@ -45,11 +45,12 @@ const stats = object(
     batches: object({ count: whole, keys: summary, tookMs: summary }),
     journal: object({
       state: text,
+      budgetUsedUp: flag,
       segments: whole,
       bytes: whole,
       undurableBytes: whole,
       commits: whole,
-      syncMs: object({ p50: amount, p99: amount, max: amount }),
+      syncMs: object({ p50: amount, p99: amount, max: amount, sum: amount }),
     }),
     retries: whole,
     breaker: object(
@@ -59,16 +60,19 @@ const stats = object(
     pressure: object({ state: text, waitingWrites: whole }),
     deadLetters: object({ count: whole, bytes: whole }),
     limits: object({ memoryBytes: whole, journalBytes: whole, deadLetterBytes: whole }),
-    cache: object({
-      hits: whole,
-      misses: whole,
-      ratio: amount,
-      entries: whole,
-      bytes: whole,
-      loads: whole,
-      failedLoads: whole,
-      negativeHits: whole,
-    }),
+    cache: object(
+      {
+        hits: whole,
+        misses: whole,
+        ratio: amount,
+        entries: whole,
+        bytes: whole,
+        loads: whole,
+        failedLoads: whole,
+        negativeHits: whole,
+      },
+      { readFailure: object({ cache: text, code: text, message: text }) },
+    ),
   },
   { drainEstimateMs: amount, haltedBy: anything },
 )
@@ -107,15 +111,16 @@ export const statusRoutes: readonly Route[] = [
     open: true,
     tag: 'health',
     summary:
-      'Whether it should get work: 503 where the lag is beyond the limit, or it is halted, fenced, closing, or its journal is full or failed.',
+      'Whether it should get work: 503 where the lag is beyond the limit, or it is halted, fenced, closing, or its journal is full, has used up its budget, or has failed.',
     result: {
-      description: 'It is ready. Where it is not, the status is 503 and `reasons` has codes.',
-      schema: object({ ready: flag, reasons: list(text) }),
+      description:
+        'It is ready. Where it is not, the status is 503 and `reasons` has codes. `degraded` has codes of what works less than it should, ready or not.',
+      schema: object({ ready: flag, reasons: list(text), degraded: list(text) }),
       otherStatus: 503,
     },
     handle: ({ server: { book, options } }) => {
-      const reasons = unreadyReasons(book.stats(), options.readyLagMs)
-      return { json: { ready: reasons.length === 0, reasons }, status: reasons.length ? 503 : 200 }
+      const readiness = readinessOf(book.stats(), options.readyLagMs)
+      return { json: readiness, status: readiness.ready ? 200 : 503 }
     },
   },
   {

@@ -639,7 +639,9 @@ interface Answered {
   readonly done: Acknowledgement
 }
 
-const subscriptions = new Set(['subscribe', 'psubscribe', 'unsubscribe', 'punsubscribe'])
+const subscriptions = new Set(
+  ['', 'p', 's'].flatMap((kind) => [`${kind}subscribe`, `${kind}unsubscribe`]),
+)
 const subscriberCommands = new Set([...subscriptions, 'ping', 'quit', 'reset'])
 
 function isForSubscribers(command: Command): boolean {

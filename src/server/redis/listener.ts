@@ -95,7 +95,8 @@ async function serverOf(
   )
 }
 
-async function secureContext(tls: TlsFiles, files: Files): Promise<SecureContextOptions> {
+/** Throws INVALID_OPTION where the files cannot be read, or used. */
+export async function secureContext(tls: TlsFiles, files: Files): Promise<SecureContextOptions> {
   const options: SecureContextOptions = {
     cert: await pem(files, 'cert', tls),
     key: await pem(files, 'key', tls),

@@ -63,9 +63,10 @@ export class Session {
   readonly gone: AbortSignal
   /** Sends something that is no reply. */
   readonly push: (text: string) => void
-  /** Channels and patterns that are subscribed to. */
+  /** Channels, patterns and shard channels that are subscribed to. */
   readonly channels = new Set<string>()
   readonly patterns = new Set<string>()
+  readonly shards = new Set<string>()
   monitoring = false
 
   constructor(given: {
@@ -90,7 +91,7 @@ export class Session {
   }
 
   get subscriptions(): number {
-    return this.channels.size + this.patterns.size
+    return this.channels.size + this.patterns.size + this.shards.size
   }
 
   beginTransaction(): void {
@@ -127,5 +128,6 @@ export class Session {
     this.monitoring = false
     this.channels.clear()
     this.patterns.clear()
+    this.shards.clear()
   }
 }

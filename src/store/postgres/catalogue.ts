@@ -6,7 +6,7 @@ import { DaybookError } from '../../base/errors.ts'
 import { didYouMean } from '../../base/nearest.ts'
 import type { FieldValue } from '../../mutation/mutation.ts'
 import { isKeyType } from '../key.ts'
-import type { Column, TableRequest, TableSchema } from '../schema.ts'
+import type { Column, LeftOutColumn, TableRequest, TableSchema } from '../schema.ts'
 import { parseTableName, quoteIdentifier, quoteLiteral, quoteTable } from '../sql.ts'
 import { parseArrayText } from './array-text.ts'
 import {
@@ -142,6 +142,28 @@ interface CatalogueColumn {
   readonly generated: boolean
   readonly deterministic: boolean
   readonly missingPrivileges: readonly string[]
+  /** Texts in it are ordered by their bytes. */
+  readonly byBytes: boolean
+}
+
+/** Whether texts of attribute `a` with collation `co` are ordered by their bytes. The provider is not told before version 15. */
+const byBytesSql = `CASE WHEN a.attcollation = 100
+    THEN (SELECT d.datcollate IN ('C', 'POSIX') AND coalesce(to_jsonb(d)->>'datlocprovider', 'c') = 'c'
+      FROM pg_database d WHERE d.datname = current_database())
+    ELSE co.collname IN ('C', 'POSIX') AND co.collprovider = 'c' END`
+
+/** The same, of the generic table: one that was made by another may have the order of a language. */
+export async function documentKeysByBytes(
+  connection: Connection,
+  values: string,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const [result] = await connection.query(
+    `SELECT ${byBytesSql} FROM pg_attribute a LEFT JOIN pg_collation co ON co.oid = a.attcollation
+      WHERE a.attrelid = to_regclass(${quoteLiteral(values)}) AND a.attname = 'key'`,
+    signal,
+  )
+  return result?.rows[0]?.[0] === 't'
 }
 
 /**
@@ -158,7 +180,7 @@ function columnsSql(oid: string): string {
       THEN pg_get_expr(d.adbin, d.adrelid) END,
       coalesce(co.collisdeterministic, true),
       has_column_privilege(a.attrelid, a.attnum, 'SELECT'), has_column_privilege(a.attrelid, a.attnum, 'INSERT'),
-      has_column_privilege(a.attrelid, a.attnum, 'UPDATE')
+      has_column_privilege(a.attrelid, a.attnum, 'UPDATE'), ${byBytesSql}
     FROM pg_attribute a
     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     LEFT JOIN pg_collation co ON co.oid = a.attcollation
@@ -181,6 +203,7 @@ function readColumn(row: Row, types: CatalogueTypes): CatalogueColumn {
     generated: generated !== '',
     deterministic: row[9] === 't',
     missingPrivileges: ['SELECT', 'INSERT', 'UPDATE'].filter((_, index) => row[10 + index] !== 't'),
+    byBytes: row[13] === 't',
   }
 }
 
@@ -258,6 +281,7 @@ interface ColumnChoice {
   readonly key: readonly CatalogueColumn[]
   readonly columns: readonly CatalogueColumn[]
   readonly rest: CatalogueColumn | undefined
+  readonly leftOut: readonly CatalogueColumn[]
 }
 
 function chooseColumns(
@@ -287,7 +311,8 @@ function chooseColumns(
     (column) => !key.includes(column) && column !== rest,
   )
   for (const column of [...chosen, ...key]) checkWritable(table, column, key.includes(column))
-  return { key, columns: chosen, rest }
+  const taken = new Set([...key, ...chosen, rest])
+  return { key, columns: chosen, rest, leftOut: columns.filter((column) => !taken.has(column)) }
 }
 
 /** Not filled by the database itself. */
@@ -434,6 +459,8 @@ function assemble(
     rest: choice.rest === undefined ? undefined : column(choice.rest),
     document: false,
     blank,
+    keysByBytes: choice.key.every(isTextByBytes) && choice.key.length === 1,
+    leftOut: choice.leftOut.map(leftOutColumn),
   }
   const physical: PhysicalTable = {
     sql: found.name,
@@ -446,6 +473,16 @@ function assemble(
     copies: found.copies,
   }
   return { schema, physical }
+}
+
+function isTextByBytes({ resolved, byBytes }: CatalogueColumn): boolean {
+  return byBytes && resolved.type.kind === 'text'
+}
+
+function leftOutColumn(from: CatalogueColumn): LeftOutColumn {
+  const isGenerated = from.generated || from.identity === 'always'
+  const why = isGenerated ? 'generated' : isPlain(from) ? 'unlisted' : 'filled'
+  return { name: from.name, databaseType: from.typeName, why }
 }
 
 function physicalColumn(from: CatalogueColumn): PhysicalColumn {

@@ -18,7 +18,7 @@ import type {
   StoreTransaction,
 } from '../store.ts'
 import { BatchWriter } from './batch-writer.ts'
-import { describeTable } from './catalogue.ts'
+import { describeTable, documentKeysByBytes } from './catalogue.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import type { PostgresDriver } from './driver.ts'
@@ -99,16 +99,21 @@ export class PostgresStore implements Store {
 
   async describe(request: TableRequest, { signal }: StoreCall): Promise<TableSchema> {
     const { table } = request
-    this.#opened()
-    if (table === undefined) return documentSchema
+    const { own } = this.#opened()
     try {
+      if (table === undefined) {
+        const keysByBytes = await this.#reads.use(signal, (connection) =>
+          documentKeysByBytes(connection, own.values, signal),
+        )
+        return { ...documentSchema, keysByBytes }
+      }
       const { schema, physical } = await this.#reads.use(signal, (connection) =>
         describeTable(connection, table, request, signal),
       )
       this.#tables.add(schema, physical)
       return schema
     } catch (error) {
-      throw storeError(error, `Table "${table}" could not be described`)
+      throw storeError(error, `Table "${table ?? own.values}" could not be described`)
     }
   }
 

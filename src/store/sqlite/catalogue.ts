@@ -6,9 +6,9 @@ import type { FieldValue } from '../../mutation/mutation.ts'
 import { canonicalOf } from '../columns.ts'
 import { blankOf, documentSchema } from '../declared-table.ts'
 import { isKeyType } from '../key.ts'
-import type { Column, TableRequest, TableSchema } from '../schema.ts'
-import { parseTableName } from '../sql.ts'
-import { typeOf } from './column-types.ts'
+import type { Column, LeftOutColumn, TableRequest, TableSchema } from '../schema.ts'
+import { parseTableName, quoteIdentifier } from '../sql.ts'
+import { affinityOf, typeOf } from './column-types.ts'
 import type { Connection } from './connection.ts'
 
 /** A row of table_xinfo. */
@@ -29,7 +29,8 @@ interface CatalogueTable {
 }
 
 export function describeTable(connection: Connection, request: TableRequest): TableSchema {
-  if (request.table === undefined) return documentSchema
+  const isUtf8 = encodingOf(connection) === 'UTF-8'
+  if (request.table === undefined) return { ...documentSchema, keysByBytes: isUtf8 }
   const table = findTable(connection, request, request.table)
   checkKey(connection, request, table)
   checkNames(request, table)
@@ -44,7 +45,40 @@ export function describeTable(connection: Connection, request: TableRequest): Ta
     rest: restColumn(request, table),
     document: false,
     blank: blankOf(columns),
+    // A text of a column without the affinity may be kept as a number, and stand elsewhere then.
+    keysByBytes:
+      isUtf8 && request.key.length === 1 && isText(columnNamed(table, request.key[0] ?? '')),
+    leftOut: leftOutColumns(request, table),
   }
+}
+
+/** UTF-16 compares by other bytes. */
+function encodingOf(connection: Connection): unknown {
+  return connection.prepare('SELECT encoding FROM pragma_encoding').get()?.['encoding']
+}
+
+function isText({ declared }: CatalogueColumn): boolean {
+  const type = typeOf(declared)
+  return affinityOf(declared) === 'TEXT' && !('refused' in type) && type.kind === 'text'
+}
+
+function leftOutColumns(request: TableRequest, table: CatalogueTable): LeftOutColumn[] {
+  return table.columns
+    .filter(
+      (column) =>
+        !isVisible(request, column) &&
+        !request.key.includes(column.name) &&
+        column.name !== request.rest,
+    )
+    .map((column) => ({
+      name: column.name,
+      databaseType: column.declared,
+      why: column.generated
+        ? 'generated'
+        : request.columns === undefined || isFilled(column)
+          ? 'filled'
+          : 'unlisted',
+    }))
 }
 
 function findTable(connection: Connection, request: TableRequest, asked: string): CatalogueTable {
@@ -137,6 +171,23 @@ function checkKey(connection: Connection, request: TableRequest, table: Catalogu
       'Give the key column the collation BINARY.',
     )
   }
+  const other = names.find((name) => !comparesByBytes(connection, table.name, name))
+  if (other === undefined) return
+  throw misconfigured(
+    request,
+    `Key column "${other}" of table "${table.name}" has another collation than its index: different keys would be one row.`,
+    'Give the key column the collation BINARY.',
+  )
+}
+
+/** No pragma tells the collation of a column, and statements compare by it, whatever an index has. */
+function comparesByBytes(connection: Connection, table: string, column: string): boolean {
+  const name = quoteIdentifier(column)
+  const statement = connection.database.prepare(
+    `SELECT count(*) AS equal FROM (SELECT ${name} FROM ${quoteIdentifier(table)} WHERE 0 UNION ALL SELECT 'a' UNION ALL SELECT 'b')
+     WHERE ${name} IN ('A', 'b ')`,
+  )
+  return statement.get()?.['equal'] === 0
 }
 
 function uniqueIndexes(
@@ -196,7 +247,12 @@ function isVisible(request: TableRequest, column: CatalogueColumn): boolean {
   if (request.key.includes(column.name) || column.name === request.rest || column.generated)
     return false
   if (request.columns !== undefined) return request.columns.includes(column.name)
-  return !isRowId(column) && (column.defaultSql === null || isConstant(column.defaultSql))
+  return !isFilled(column)
+}
+
+/** By the database, where nothing is given for it. */
+function isFilled(column: CatalogueColumn): boolean {
+  return isRowId(column) || (column.defaultSql !== null && !isConstant(column.defaultSql))
 }
 
 function isRowId(column: CatalogueColumn): boolean {
@@ -254,9 +310,18 @@ function defaultValue(
 
 /** The text is a literal, as `isConstant` has seen. */
 function evaluate(connection: Connection, literal: string): unknown {
-  const statement = connection.database.prepare(`SELECT ${literal} AS value`)
+  const statement = connection.database.prepare(`SELECT ${singleQuoted(literal)} AS value`)
   statement.setReadBigInts(true)
   return statement.get()?.['value'] ?? null
+}
+
+/** A default in double quotes is text for CREATE TABLE, and a column's name for SELECT. */
+function singleQuoted(literal: string): string {
+  return literal.replace(
+    /^([\s(]*)"((?:[^"]|"")*)"/,
+    (_, before: string, text: string) =>
+      `${before}'${text.replaceAll('""', '"').replaceAll("'", "''")}'`,
+  )
 }
 
 function parseJson(text: string): unknown {

@@ -116,6 +116,40 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
 
   const note = (text: string | RegExp) => page.getByRole('status').getByText(text)
 
+  test.each([
+    ['pending', '/api/pending', 'Nothing is pending: all'],
+    ['keys', '/api/caches', 'There are no keys.'],
+    ['dead-letters', '/api/dead-letters', 'The database has refused nothing.'],
+    ['operations', '/api/options', 'Flush delay'],
+  ])('a page whose first load fails says so, and tries again: %s', async (name, path, shown) => {
+    await open('overview')
+    const failing = (url: URL): boolean => url.pathname === path
+    const answer = { error: { code: 'INTERNAL', message: 'Out of order.' } }
+    await page.route(failing, (route) => route.fulfill({ status: 500, json: answer }))
+    await page.goto(`${http.url}/#/${name}`)
+    const alert = page.getByRole('alert')
+    await alert.getByText('This page could not be loaded: Out of order.').waitFor()
+    await page.unroute(failing)
+    // By itself, or at once.
+    if (name !== 'pending') await alert.getByRole('button', { name: 'Try again' }).click()
+    await page.getByText(shown).first().waitFor()
+    expect(await alert.count()).toBe(0)
+    complaints = complaints.filter((complaint) => !complaint.includes('500'))
+  })
+
+  test('a list of keys that failed is asked for again by a button', async () => {
+    await users.set('ada', { name: 'Ada' })
+    const failing = (url: URL): boolean => url.pathname === '/api/caches/users/keys'
+    const answer = { error: { code: 'STORE_UNAVAILABLE', message: 'The store is away.' } }
+    await page.route(failing, (route) => route.fulfill({ status: 503, json: answer }))
+    await open('keys')
+    await page.getByText('The store is away.').waitFor()
+    await page.unroute(failing)
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await page.getByRole('link', { name: 'ada' }).waitFor()
+    complaints = complaints.filter((complaint) => !complaint.includes('503'))
+  })
+
   test('lets in who knows the token, and nobody else', async () => {
     await page.goto(http.url)
     await page.getByLabel('Access token').fill('something else')
@@ -647,10 +681,12 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     expect(await page.getByText('Flushing', { exact: true }).count()).toBe(0)
     await page.getByRole('link', { name: 'Dead letters' }).click()
     await page.getByRole('link', { name: 'Pending' }).click()
-    await note('The server does not answer.').waitFor()
+    const failed = page.getByRole('alert').getByText('could not be loaded: The server does not')
+    await failed.waitFor()
     await page.getByRole('link', { name: 'Dead letters' }).click()
-    // Said once, however often it is asked; and nothing is offered that there may not be.
-    await note('The server does not answer.').waitFor()
+    // Said once, on the page that is shown; and nothing is offered that there may not be.
+    await failed.waitFor()
+    expect(await failed.count()).toBe(1)
     expect(await page.getByRole('button', { name: 'Discard…' }).isDisabled()).toBe(true)
     await page.getByRole('link', { name: 'Overview' }).click()
     http = await startHttp(

@@ -27,7 +27,11 @@ describe('probes', () => {
   it('tell that it lives and is ready', async () => {
     const { api } = await serve()
     expect((await api('GET', '/healthz')).json).toEqual({ status: 'ok' })
-    expect((await api('GET', '/readyz')).json).toEqual({ ready: true, reasons: [] })
+    expect((await api('GET', '/readyz')).json).toEqual({
+      ready: true,
+      reasons: [],
+      degraded: [],
+    })
   })
 
   it('tell that it is not ready where the lag is beyond the limit, and why', async () => {
@@ -36,7 +40,10 @@ describe('probes', () => {
     await users.set('1', user('Ada'))
     await expect.poll(() => book.stats().lagMs).toBeGreaterThan(1)
     const answer = await api('GET', '/readyz')
-    expect([answer.status, answer.json]).toEqual([503, { ready: false, reasons: ['LAG'] }])
+    expect([answer.status, answer.json]).toEqual([
+      503,
+      { ready: false, reasons: ['LAG'], degraded: [] },
+    ])
     const { problems } = (await api('GET', '/api/status')).json as {
       problems: { code: string }[]
     }
@@ -50,15 +57,71 @@ describe('probes', () => {
     await users.set('1', user('Ada'))
     await halted
     const answer = await api('GET', '/readyz')
-    expect([answer.status, answer.json]).toEqual([503, { ready: false, reasons: ['HALTED'] }])
+    expect([answer.status, answer.json]).toEqual([
+      503,
+      { ready: false, reasons: ['HALTED'], degraded: [] },
+    ])
     await api('POST', '/api/resume')
     expect((await api('GET', '/readyz')).status).toBe(200)
+  })
+
+  it('tell that it is not ready where the journal’s budget is used up and no write waits, and that it is again', async () => {
+    const { api, book, users } = await serve({
+      book: {
+        journal: { maxBytes: 256 << 10, segmentBytes: 64 << 10, retainBytes: 0 },
+        pressure: { policy: 'reject' },
+      },
+    })
+    const states: string[] = []
+    book.on('pressure', ({ state }) => states.push(state))
+    book.pause()
+    const fill = async (): Promise<void> => {
+      for (let at = 0; ; at++) await users.set(String(at), user('Ada'.repeat(300)))
+    }
+    await expect(fill()).rejects.toMatchObject({ code: 'OVERLOADED' })
+    expect(book.stats()).toMatchObject({
+      pressure: { state: 'limit', waitingWrites: 0 },
+      journal: { state: 'open', budgetUsedUp: true },
+    })
+    const answer = await api('GET', '/readyz')
+    expect([answer.status, answer.json]).toMatchObject([
+      503,
+      { ready: false, reasons: ['JOURNAL_BUDGET'] },
+    ])
+    book.resume()
+    await expect.poll(async () => (await api('GET', '/readyz')).status).toBe(200)
+    await users.set('1', user('Grace'))
+    await book.flush()
+    expect(states[0]).toBe('limit')
+    await expect.poll(() => states.at(-1)).toBe('none')
+  })
+
+  it('tell that reads fail and writes do not, until one succeeds: ready, and degraded', async () => {
+    const { api, users, store } = await serve()
+    await users.set('1', user('Ada'))
+    store.inject({ at: 'load' })
+    await expect(users.get('2')).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+    const answer = await api('GET', '/readyz')
+    expect([answer.status, answer.json]).toEqual([
+      200,
+      { ready: true, reasons: [], degraded: ['READS_FAIL'] },
+    ])
+    const { problems } = (await api('GET', '/api/status')).json
+    expect(problems).toMatchObject([{ code: 'READS_FAIL' }])
+    expect(await users.get('1')).toEqual(user('Ada'))
+    expect((await api('GET', '/readyz')).json.degraded).toEqual(['READS_FAIL'])
+    expect(await users.get('2')).toBeUndefined()
+    expect((await api('GET', '/readyz')).json.degraded).toEqual([])
   })
 
   it('tell that it is not ready while it closes', async () => {
     const { api, book } = await serve()
     await book.close()
-    expect((await api('GET', '/readyz')).json).toEqual({ ready: false, reasons: ['CLOSING'] })
+    expect((await api('GET', '/readyz')).json).toEqual({
+      ready: false,
+      reasons: ['CLOSING'],
+      degraded: [],
+    })
   })
 })
 

@@ -13,7 +13,11 @@ const root = join(import.meta.dirname, '../../..')
 interface Metric {
   readonly type: string
   readonly help: string
-  readonly samples: { readonly labels: Readonly<Record<string, string>>; readonly value: number }[]
+  readonly samples: {
+    readonly name: string
+    readonly labels: Readonly<Record<string, string>>
+    readonly value: number
+  }[]
 }
 
 /** Reads the text format strictly: HELP, TYPE and then samples, one block for each name. */
@@ -22,7 +26,7 @@ function parse(text: string): Map<string, Metric> {
   expect(text.endsWith('\n')).toBe(true)
   for (const line of text.trimEnd().split('\n')) {
     const help = /^# HELP ([a-z_]+) (.+)$/.exec(line)
-    const type = /^# TYPE ([a-z_]+) (counter|gauge)$/.exec(line)
+    const type = /^# TYPE ([a-z_]+) (counter|gauge|summary)$/.exec(line)
     const sample = /^([a-z_]+)(\{.*\})? (-?[\d.e+-]+|\+Inf|-Inf|NaN)$/.exec(line)
     if (help !== null) {
       expect(metrics.has(help[1] ?? '')).toBe(false)
@@ -33,7 +37,12 @@ function parse(text: string): Map<string, Metric> {
     } else {
       expect([line, sample === null]).toEqual([line, false])
       const labels = [...(sample?.[2] ?? '').matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/g)]
-      metrics.get(sample?.[1] ?? '')?.samples.push({
+      const name = sample?.[1] ?? ''
+      const ofSummary = metrics.get(name.replace(/_(sum|count)$/, ''))
+      const metric = metrics.get(name) ?? ofSummary
+      expect([name, metric === undefined]).toEqual([name, false])
+      metric?.samples.push({
+        name,
         labels: Object.fromEntries(labels.map(([, name = '', value = '']) => [name, value])),
         value: Number(sample?.[3]),
       })
@@ -75,6 +84,29 @@ describe('metrics', () => {
       expect(samples.length).toBeGreaterThan(0)
       expect([name, name.endsWith('_total')]).toEqual([name, type === 'counter'])
       expect(name).not.toMatch(/_(ms|milliseconds|kib|count)(_|$)/)
+      const hasQuantile = samples.some(({ labels }) => 'quantile' in labels)
+      expect([name, hasQuantile]).toEqual([name, type === 'summary'])
+    }
+  })
+
+  it('are summaries where they are distributions: quantiles, a sum and a count', async () => {
+    const metrics = await scraped()
+    for (const [name, least] of [
+      ['daybook_flush_duration_seconds', 2],
+      ['daybook_journal_sync_duration_seconds', 6],
+    ] as const) {
+      const samples = metrics.get(name)?.samples ?? []
+      expect(samples.map((sample) => [sample.name, sample.labels])).toEqual([
+        [name, { quantile: '0.5' }],
+        [name, { quantile: '0.99' }],
+        [name, { quantile: '1' }],
+        [`${name}_sum`, {}],
+        [`${name}_count`, {}],
+      ])
+      const [, , highest, sum, count] = samples.map(({ value }) => value)
+      expect(count).toBeGreaterThanOrEqual(least)
+      expect(sum).toBeGreaterThanOrEqual(highest as number)
+      expect(sum).toBeLessThanOrEqual((highest as number) * (count as number))
     }
   })
 
@@ -109,7 +141,13 @@ describe('metrics', () => {
   })
 })
 
-const standard = new Set(['up'])
+/** `up`, and what OpenTelemetry makes of summaries. */
+const elsewhere = new Set([
+  'up',
+  ...instruments
+    .filter(({ kind }) => kind === 'summary')
+    .map(({ name, unit }) => metricName({ name: `${name}.quantile`, unit, kind: 'gauge' })),
+])
 
 /** Names of metrics in an expression: what is neither a function, a keyword, a label nor a variable. */
 function namesIn(expression: string): string[] {
@@ -140,10 +178,11 @@ describe('the files of operations', () => {
     expect(rules.length).toBeGreaterThanOrEqual(10)
     const asked = [...rules, ...queries, ...notes].flatMap(namesIn)
     expect(asked.length).toBeGreaterThan(40)
-    expect(asked.filter((name) => !metrics.has(name) && !standard.has(name))).toEqual([])
+    expect(asked.filter((name) => !metrics.has(name) && !elsewhere.has(name))).toEqual([])
     for (const expression of [...rules, ...queries, ...notes]) {
       for (const [, name = '', selector = ''] of expression.matchAll(/([a-z_]+)\{([^}]*)\}/g)) {
-        const known = Object.keys(metrics.get(name)?.samples[0]?.labels ?? {})
+        const ofPrometheus = name.replace('_quantile', '')
+        const known = Object.keys(metrics.get(ofPrometheus)?.samples[0]?.labels ?? {})
         const wanted = [...selector.matchAll(/(\w+)(?:=|!=|=~|!~)"/g)].map(
           ([, label = '']) => label,
         )

@@ -18,8 +18,10 @@ const left = new Set([
   ...[
     'subscribe',
     'psubscribe',
+    'ssubscribe',
     'unsubscribe',
     'punsubscribe',
+    'sunsubscribe',
     'monitor',
     'quit',
     'hello',

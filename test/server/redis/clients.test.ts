@@ -63,6 +63,25 @@ describe('ioredis', () => {
 })
 
 describe('node-redis', () => {
+  test('subscribes to shard channels', async () => {
+    const { redis } = await served()
+    const speaker = createClient({ url: `redis://127.0.0.1:${redis.port}` })
+    const listener = speaker.duplicate()
+    await Promise.all([speaker.connect(), listener.connect()])
+    onTestFinished(() => {
+      speaker.destroy()
+      listener.destroy()
+    })
+    const heard = new Promise((resolve) => {
+      void listener.sSubscribe('news', (message, channel) => resolve([channel, message]))
+    })
+    await expect.poll(() => speaker.pubSubShardNumSub(['news'])).toEqual({ news: 1 })
+    expect(await speaker.sPublish('news', 'hello')).toBe(1)
+    expect(await heard).toEqual(['news', 'hello'])
+    await listener.sUnsubscribe('news')
+    expect(await speaker.sPublish('news', 'hello')).toBe(0)
+  })
+
   test('as it is', async () => {
     const { redis } = await served()
     const client = createClient({ url: `redis://127.0.0.1:${redis.port}` })

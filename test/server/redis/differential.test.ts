@@ -56,6 +56,8 @@ const command: fc.Arbitrary<readonly string[]> = fc.oneof(
   ),
   fc.tuple(fc.constant('GETBIT'), key, fc.integer({ min: -1, max: 40 }).map(String)),
   fc.tuple(fc.constant('BITCOUNT'), key, index, index, fc.constantFrom('BIT', 'BYTE')),
+  fc.tuple(fc.constant('BITOP'), fc.constantFrom('AND', 'or', 'XOR', 'NOT', 'NO'), key, key),
+  fc.tuple(fc.constant('BITOP'), fc.constantFrom('AND', 'OR', 'XOR', 'NOT'), key, key, key, key),
   fc.tuple(fc.constant('MGET'), key, key, key),
   fc.tuple(fc.constantFrom('MSET', 'MSETNX'), key, value, key, value),
   fc.tuple(fc.constantFrom('SETEX', 'PSETEX'), key, seconds, value),
@@ -433,3 +435,93 @@ describe('random commands, and who waits for events', () => {
     expect(told).toBeGreaterThan(1000)
   })
 })
+
+const channel = fc.constantFrom('a', 'b')
+const shardTalk: fc.Arbitrary<readonly string[]> = fc.oneof(
+  fc.tuple(fc.constantFrom('SSUBSCRIBE', 'SUBSCRIBE', 'PSUBSCRIBE'), channel),
+  fc.tuple(fc.constantFrom('SSUBSCRIBE', 'SUNSUBSCRIBE'), key, channel),
+  fc.tuple(fc.constantFrom('SUNSUBSCRIBE', 'UNSUBSCRIBE', 'PUNSUBSCRIBE'), channel),
+  fc.constantFrom(['SUNSUBSCRIBE'], ['UNSUBSCRIBE'], ['PING'], ['GET', 'a'], ['RESET']),
+)
+const shardTold: fc.Arbitrary<readonly string[]> = fc.oneof(
+  fc.tuple(fc.constantFrom('SPUBLISH', 'PUBLISH'), channel, value),
+  fc.constantFrom(
+    ['PUBSUB', 'SHARDCHANNELS', 'a*'],
+    ['PUBSUB', 'SHARDCHANNELS', 'a', 'b'],
+    ['PUBSUB', 'SHARDNUMSUB', 'a', 'b', 'z'],
+    ['PUBSUB', 'SHARDNUMSUB'],
+    ['PUBSUB', 'NUMSUB', 'a', 'b'],
+    ['SPUBLISH', 'a'],
+  ),
+)
+
+/** Who unsubscribes from all is told of them in an order that is nobody's promise. */
+function comparable(reply: Reply): Reply {
+  if (reply instanceof Failure) return reply.message
+  if (!Array.isArray(reply)) return reply
+  const [word = null, name, count = null] = reply as readonly Reply[]
+  const isNamed = typeof word === 'string' && word.endsWith('unsubscribe') && name !== null
+  return isNamed ? [word, '', count] : reply
+}
+
+const noRedis = toolUnavailable('redis-server')
+
+describe.skipIf(noRedis !== undefined)(
+  `random subscriptions (${noRedis ?? 'a real Redis'})`,
+  () => {
+    test.each([2, 3])(
+      'to shard channels are as Redis has them, in version %i',
+      { timeout: 120_000 },
+      async (version) => {
+        const real = await realRedis()
+        const { client } = await served()
+        const pairs = [
+          { speaker: real, listener: await RawClient.connect(real.socket.remotePort ?? 0) },
+          { speaker: await client(), listener: await client() },
+        ]
+        let told = 0
+        const words = fc.oneof(
+          shardTalk.map((talk) => ({ talk })),
+          shardTold.map((tells) => ({ tells })),
+        )
+        await fc.assert(
+          fc.asyncProperty(fc.array(words, { minLength: 1, maxLength: 30 }), async (steps) => {
+            const heard: Reply[][] = []
+            for (const { speaker, listener } of pairs) {
+              const found: Reply[] = []
+              await listener.call('RESET')
+              await listener.call('HELLO', version)
+              for (const step of steps) {
+                if ('talk' in step) listener.send(...step.talk)
+                else listener.send('PING', 'before')
+                // Each has been there before the other speaks: what it has heard stands between two answers.
+                listener.send('PING', 'mark')
+                for (;;) {
+                  const reply = await listener.reply()
+                  if (JSON.stringify(reply).includes('mark')) break
+                  found.push(reply)
+                }
+                if ('tells' in step) {
+                  speaker.send(...step.tells)
+                  found.push(await speaker.reply())
+                }
+              }
+              listener.send('PING', 'mark')
+              for (;;) {
+                const reply = await listener.reply()
+                if (JSON.stringify(reply).includes('mark')) break
+                found.push(reply)
+              }
+              heard.push(found.map(comparable))
+              told += found.filter((reply) => JSON.stringify(reply).includes('smessage')).length
+            }
+            expect(heard[1]).toEqual(heard[0])
+          }),
+          { numRuns: 150, seed: 20261127, endOnFailure: true },
+        )
+        for (const { listener } of pairs) listener.destroy()
+        expect(told).toBeGreaterThan(20)
+      },
+    )
+  },
+)

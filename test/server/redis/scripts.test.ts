@@ -184,6 +184,10 @@ describe('EVAL', () => {
     await redis.failure('EVAL', "redis.call('PUBLISH', 'news', 'lost') error('x')", 0)
     await redis.failure('EVAL_RO', "redis.call('PUBLISH', 'news', 'refused')", 0)
     expect(await listener.reply()).toEqual(['message', 'news', 'lost'])
+    expect(await listener.reply()).toEqual(['pmessage', 'n*', 'news', 'lost'])
+    await listener.call('SSUBSCRIBE', 'news')
+    expect(await redis.call('EVAL', "return redis.call('SPUBLISH', 'news', 'shard')", 0)).toBe(1)
+    expect(await listener.reply()).toEqual(['smessage', 'news', 'shard'])
   })
 
   test('the library redis checks what it is given', async () => {

@@ -1,6 +1,7 @@
 /** Every command that the server knows. */
 
 import type { Command } from '../command.ts'
+import { bitopCommands } from './bitop-command.ts'
 import { channelCommands } from './channel-commands.ts'
 import { connectionCommands } from './connection-commands.ts'
 import { daybookCommands } from './daybook-commands.ts'
@@ -21,6 +22,7 @@ import { transactionCommands } from './transaction-commands.ts'
 
 export const allCommands: readonly Command[] = [
   ...stringCommands,
+  ...bitopCommands,
   ...hashCommands,
   ...setCommands,
   ...listCommands,

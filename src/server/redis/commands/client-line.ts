@@ -21,7 +21,7 @@ export function clientLine(connection: Connection, now: number): string {
     ['db', session.database],
     ['sub', session.channels.size],
     ['psub', session.patterns.size],
-    ['ssub', 0],
+    ['ssub', session.shards.size],
     ['multi', session.transaction?.queue.length ?? -1],
     ['watch', session.watched.length],
     ['qbuf', connection.inputBytes],

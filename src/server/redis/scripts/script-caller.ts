@@ -21,8 +21,10 @@ import type { Target } from '../space.ts'
 export class ScriptRefused extends RedisError {}
 
 /** Of the commands outside of the groups of data. */
-const otherCommands = new Set(['echo', 'ping', 'publish', 'select', 'time'])
+const otherCommands = new Set(['echo', 'ping', 'publish', 'select', 'spublish', 'time'])
 const groups = new Set(['generic', 'hash', 'list', 'set', 'sorted-set', 'string'])
+/** Their messages go out once the script is acknowledged. */
+const publishing = new Set(['publish', 'spublish'])
 /** Beside its arguments. */
 const bytesOfCommand = 64
 
@@ -112,7 +114,9 @@ export class ScriptCaller {
 
   #perform(command: Command, args: readonly string[]): string {
     if (command.name === 'select') return this.#select(args[1] ?? '')
-    if (command.name === 'publish') return this.#publish(args[1] ?? '', args[2] ?? '')
+    if (publishing.has(command.name)) {
+      return this.#publish(command.name, args[1] ?? '', args[2] ?? '')
+    }
     if (!('run' in command)) throw notInScripts(command)
     const call = this.#call
     call.args = args
@@ -160,7 +164,7 @@ export class ScriptCaller {
     if (flags.includes('noscript') || !(groups.has(group) || otherCommands.has(name))) {
       return 'This Redis command is not allowed from script'
     }
-    if (this.#readOnly && (flags.includes('write') || name === 'publish')) {
+    if (this.#readOnly && (flags.includes('write') || publishing.has(name))) {
       return 'Write commands are not allowed from read-only scripts.'
     }
     return undefined
@@ -222,11 +226,17 @@ export class ScriptCaller {
   }
 
   /** Once the script is acknowledged: until then it may be run again. */
-  #publish(channel: string, message: string): string {
+  #publish(name: string, channel: string, message: string): string {
     const { channels } = this.#server
-    this.#call.turn.afterwards(() => void channels.publish(channel, message))
+    const isToShard = name === 'spublish'
+    this.#call.turn.afterwards(() => {
+      if (isToShard) channels.publishToShard(channel, message)
+      else channels.publish(channel, message)
+    })
     this.#bytes += message.length
-    return integer(channels.receivers(channel))
+    return integer(
+      isToShard ? channels.subscribers(channel, 'shards') : channels.receivers(channel),
+    )
   }
 }
 
