@@ -334,7 +334,12 @@ export class Daybook {
         'closed while the store has a flush that it does not end: the directory stays locked until it does',
       )
       // Whoever opened the directory before that could be overwritten by what lands late.
-      void letGo()
+      const told = errors.length
+      void letGo().then(() => {
+        for (const error of errors.slice(told)) {
+          ports.logger.error({ reason: reasonOf(error) }, 'letting go failed, after the close')
+        }
+      })
     }
     for (const { cache } of this.#declared.values()) cache.close()
     this.#closed = true

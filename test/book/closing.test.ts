@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { systemClock, type Clock } from '../../src/base/clock.ts'
 import { Deferred } from '../../src/base/deadline.ts'
 import { isDaybookError } from '../../src/base/errors.ts'
+import { silentLogger, type Logger } from '../../src/base/log.ts'
 import type { Daybook } from '../../src/book/daybook.ts'
 import { openDaybook } from '../../src/open-daybook.ts'
 import { customStore, type CustomMutation } from '../../src/store/custom-store.ts'
@@ -18,10 +19,11 @@ const hasty: Clock = {
   setTimer: (delayMs, fire, awaited) => systemClock.setTimer(delayMs / 100, fire, awaited),
 }
 
-function place(): (store: Store) => Promise<Daybook> {
+function place(logger: Logger = silentLogger): (store: Store) => Promise<Daybook> {
   const directory = mkdtempSync(join(tmpdir(), 'daybook-closing-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
-  return (store) => openDaybook({ directory, store, flush: { delayMs: 0 } }, { clock: hasty })
+  return (store) =>
+    openDaybook({ directory, store, logger, flush: { delayMs: 0 } }, { clock: hasty })
 }
 
 function storeOf(
@@ -80,6 +82,26 @@ test('closing ends while a store does not, and nobody else has the directory unt
   await reopened.flush()
   expect(rows).toEqual(new Map([['a', { value: { n: 2 } }]]))
   await reopened.close()
+})
+
+test('what fails after the close is logged, for nobody waits for it any more', async () => {
+  const failed = new Deferred<object>()
+  const error: Logger['error'] = (details, message) => {
+    if (message.startsWith('letting go failed')) failed.resolve(details)
+  }
+  const open = place({ ...silentLogger, error })
+  const [begun, answered] = [new Deferred<void>(), new Deferred<void>()]
+  const store = storeOf(new Map(), () => {
+    begun.resolve()
+    return answered.promise
+  })
+  const close = (): Promise<void> => Promise.reject(new Error('it has no end'))
+  const book = await open(Object.assign(store, { close }))
+  await book.cache<object>('documents').set('a', { n: 1 })
+  await begun.promise
+  expect(await book.close({ drainTimeoutMs: 0 })).toMatchObject({ unsettledLanes: 1 })
+  answered.resolve()
+  expect(await failed.promise).toEqual({ reason: 'it has no end' })
 })
 
 test('a store that does not close keeps nobody waiting', async () => {
