@@ -20,6 +20,7 @@ import type {
   Mutation,
   Position,
 } from '../mutation/mutation.ts'
+import type { Lane } from '../flush/lane.ts'
 import { diagnostics } from '../observe/diagnostics.ts'
 import { canonicalField } from '../store/columns.ts'
 import { canonicalKey } from '../store/key.ts'
@@ -381,7 +382,7 @@ export class Cache<T = Record<string, unknown>> {
    */
   async *keysNear(prefix: string, signal?: AbortSignal): AsyncGenerator<string> {
     const keyspace = await this.#ready()
-    const pending = await this.#pendingKeys(keyspace)
+    const pending = await this.#pendingKeys()
     for (const [key, exists] of pending) if (exists) yield key
     const { store, ports } = this.#engine
     const limits = {
@@ -846,20 +847,37 @@ export class Cache<T = Record<string, unknown>> {
     return receipt === undefined ? undefined : this.#unwrap(keyspace, fields)
   }
 
-  async #pendingKeys(keyspace: Keyspace): Promise<Map<string, boolean>> {
+  async #pendingKeys(): Promise<Map<string, boolean>> {
     const { journal, flusher } = this.#engine
     await this.#durable(journal.lastPosition)
     const pending = new Map<string, boolean>()
     for (const lane of flusher.lanes) {
-      await lane.rebuilding
-      for await (const entries of journal.read(lane.index, lane.checkpoint, lane.lastPosition)) {
-        for (const entry of entries) {
-          if (entry.cache === keyspace.name)
-            pending.set(entry.key, entry.mutation.kind !== 'delete')
-        }
-      }
+      for (const [key, exists] of await this.#pendingKeysOf(lane)) pending.set(key, exists)
     }
     return pending
+  }
+
+  async #pendingKeysOf(lane: Lane): Promise<Map<string, boolean>> {
+    for (;;) {
+      await lane.rebuilding
+      const pending = new Map<string, boolean>()
+      const from = lane.checkpoint
+      try {
+        for await (const entries of this.#engine.journal.read(
+          lane.index,
+          from,
+          lane.lastPosition,
+        )) {
+          for (const { cache, key, mutation } of entries) {
+            if (cache === this.name) pending.set(key, mutation.kind !== 'delete')
+          }
+        }
+        return pending
+      } catch (error) {
+        // What was flushed and trimmed before it was read may be newer than what was read: the store has all of it.
+        if (!isDaybookError(error, 'JOURNAL_GAP') || lane.checkpoint <= from) throw error
+      }
+    }
   }
 
   #validate(keyspace: Keyspace, value: T): T | Promise<T> {

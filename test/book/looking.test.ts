@@ -1,6 +1,6 @@
 /** Looking into a book that runs, and changing it: pending mutations, one key's places, options in force. */
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Cache } from '../../src/book/cache.ts'
 import type { Daybook } from '../../src/book/daybook.ts'
 import type { MemoryStore } from '../../src/store/memory-store.ts'
@@ -191,4 +191,28 @@ it('counts what became durable', async () => {
   await users.set('a', user('x'))
   await users.increment('a', { visits: 1 })
   expect(book.stats().acknowledged).toBe(2)
+})
+
+describe('keys', () => {
+  it('are right where the journal lets go of what is flushed while it is read', async () => {
+    const place = world(1)
+    const opened = await openIn(place)
+    const cache = opened.book.cache<User>('users', { table: 'users', key: 'id' })
+    opened.book.pause()
+    for (const key of ['a', 'b', 'c']) await cache.set(key, user(key))
+    await cache.delete('a')
+    const { journal } = place
+    // The first reader gets as far as the writes before the delete.
+    vi.spyOn(journal, 'read').mockImplementationOnce(async function* () {
+      yield journal.entries.slice(0, 3)
+      opened.book.resume()
+      await opened.book.flush()
+      journal.oldestPosition = journal.lastPosition + 1
+      yield* journal.read(0, 0, journal.lastPosition)
+    })
+    const keys: string[] = []
+    for await (const key of cache.keys()) keys.push(key)
+    expect(keys.sort()).toEqual(['b', 'c'])
+    await opened.book.close()
+  })
 })
