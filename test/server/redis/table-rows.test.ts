@@ -146,6 +146,24 @@ describe('a row', () => {
     expect(await redis.call('HGETALL', 'users:1')).toEqual(['visits', '9223372036854775807'])
   })
 
+  test.each([
+    ['SINTERSTORE', 'users:1', 'none', 'none'],
+    ['SDIFFSTORE', 'users:1', 'set', 'set'],
+    ['SUNIONSTORE', 'users:1', 'set'],
+    ['ZINTERSTORE', 'users:1', '1', 'none'],
+    ['ZRANGESTORE', 'users:1', 'none', '0', '-1'],
+    ['BITOP', 'AND', 'users:1', 'none'],
+    ['BITOP', 'AND', 'users:1', 'text'],
+  ])('is not replaced by %s, and not deleted where there is no result', async (...words) => {
+    const { client } = await served(options)
+    const redis = await client()
+    await redis.call('HSET', 'users:1', 'name', 'Ada')
+    await redis.call('SADD', 'set', 'a')
+    await redis.call('SET', 'text', 'x')
+    expect(await redis.failure(...words)).toMatch(/^WRONGTYPE/)
+    expect(await redis.call('HGET', 'users:1', 'name')).toBe('Ada')
+  })
+
   test('leaves memory by EXPIRE and FLUSHDB, and the table never', async () => {
     const { book, client, rows } = await served(options)
     const redis = await client()

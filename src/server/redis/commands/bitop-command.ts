@@ -24,6 +24,7 @@ function bitop(call: Call): string {
   if (name === 'not' && sources.length > 1) {
     throw new RedisError('ERR BITOP NOT must be called with a single source key.')
   }
+  destination.space.checkEditable()
   const values = sources.map((source) => bytesAt(call, source))
   const result = Buffer.alloc(Math.max(...values.map(({ length }) => length)))
   for (const [index, value] of values.entries()) {

@@ -3,7 +3,7 @@
 import type { Fields } from '../../../mutation/mutation.ts'
 import { argumentOf, inGroup, lookUp, targetOf, type Call } from '../command.ts'
 import { safeIntegerOf } from '../numbers.ts'
-import { RedisError, syntaxError } from '../redis-error.ts'
+import { RedisError, syntaxError, wrongType } from '../redis-error.ts'
 import { bulk, bulks, integer, one, zero } from '../reply.ts'
 import type { Target } from '../space.ts'
 import { countOf, sample } from './sample.ts'
@@ -146,6 +146,8 @@ function combine(by: Combine): (call: Call) => string {
 function combineInto(by: Combine, event: string): (call: Call) => string {
   return (call) => {
     const to = targetOf(call)
+    // A row that is no set must not go because the result has nothing in it.
+    if (!to.space.ownsRows) throw wrongType()
     const { events } = call.server
     const members = combined(call, call.targets.slice(1), by)
     const before = to.space.live(to)
