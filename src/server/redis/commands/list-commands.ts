@@ -5,7 +5,7 @@ import { safeIntegerOf } from '../numbers.ts'
 import { notAnInteger, RedisError, syntaxError, wrongArity } from '../redis-error.ts'
 import { bulk, bulks, emptyArray, integer, ok, zero } from '../reply.ts'
 import type { Target } from '../space.ts'
-import { popOf, type Pop } from './pop-arguments.ts'
+import { popOneLater, popSome, popSomeLater, type Ended } from './pop-from-first.ts'
 import { timeoutOf, waitForItem } from './wait-for-item.ts'
 
 function itemsAt(call: Call, target: Target): string[] {
@@ -249,50 +249,12 @@ const namedSides = (call: Call): readonly [Side, Side] => [
 ]
 const rightToLeft = (): readonly [Side, Side] => ['right', 'left']
 
-function blockingPop(side: Side): (call: Call) => Promise<string> {
-  return async (call) =>
-    waitForItem(call, {
-      names: call.args.slice(1, -1),
-      type: 'list',
-      timeoutMs: timeoutOf(argumentOf(call, call.args.length - 1)),
-      nothing: call.protocol.nilArray,
-      attempt(targets) {
-        for (const target of targets) {
-          const [item] = take(call, target, side, 1)
-          if (item !== undefined) return bulks([target.name, item])
-        }
-        return undefined
-      },
-    })
-}
-
-/** Of the first key that has something. */
-function takeSome(
-  call: Call,
-  targets: readonly Target[],
-  { end, count }: Pop<Side>,
-): string | undefined {
-  for (const target of targets) {
-    const items = take(call, target, end, count)
-    if (items.length > 0) return `*2\r\n${bulk(target.name)}${bulks(items)}`
-  }
-  return undefined
-}
-
-function lmpop(call: Call): string {
-  const pop = popOf(call, 1, sideOf)
-  return takeSome(call, call.targets, pop) ?? call.protocol.nilArray
-}
-
-async function blmpop(call: Call): Promise<string> {
-  const pop = popOf(call, 2, sideOf)
-  return waitForItem(call, {
-    names: pop.names,
-    type: 'list',
-    timeoutMs: timeoutOf(argumentOf(call, 1)),
-    nothing: call.protocol.nilArray,
-    attempt: (targets) => takeSome(call, targets, pop),
-  })
+const list: Ended<Side, string> = {
+  type: 'list',
+  endOf: sideOf,
+  take,
+  itemReply: (_call, name, item) => bulks([name, item]),
+  itemsReply: (_call, items) => bulks(items),
 }
 
 function blockingMove(
@@ -347,10 +309,10 @@ export const listCommands = inGroup('list', [
   { name: 'ltrim', arity: 4, flags: ['write'], keys: [1, 1, 1], run: ltrim },
   { name: 'lmove', arity: 5, flags: changes, keys: [1, 2, 1], run: move(namedSides) },
   { name: 'rpoplpush', arity: 3, flags: changes, keys: [1, 2, 1], run: move(rightToLeft) },
-  { name: 'lmpop', arity: -4, flags: ['write'], countedKeys: 1, run: lmpop },
-  { name: 'blmpop', arity: -5, flags: ['write', 'blocking'], wait: blmpop },
-  { name: 'blpop', arity: -3, flags: blocks, wait: blockingPop('left') },
-  { name: 'brpop', arity: -3, flags: blocks, wait: blockingPop('right') },
+  { name: 'lmpop', arity: -4, flags: ['write'], countedKeys: 1, run: popSome(list) },
+  { name: 'blmpop', arity: -5, flags: ['write', 'blocking'], wait: popSomeLater(list) },
+  { name: 'blpop', arity: -3, flags: blocks, wait: popOneLater(list, 'left') },
+  { name: 'brpop', arity: -3, flags: blocks, wait: popOneLater(list, 'right') },
   { name: 'blmove', arity: 6, flags: movesLater, wait: blockingMove(namedSides) },
   { name: 'brpoplpush', arity: 4, flags: movesLater, wait: blockingMove(rightToLeft) },
 ])
