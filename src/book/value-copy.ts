@@ -1,12 +1,9 @@
 /** Copies of canonical values: what goes in or comes out may be changed by the caller without changing the cache. */
 
 import type { Fields, FieldValue } from '../mutation/mutation.ts'
-import { overlay } from '../mutation/overlay.ts'
-
-const nothing = {}
 
 export function copyFields(fields: Fields, flat: boolean): Record<string, FieldValue> {
-  if (flat) return overlay(fields, nothing)
+  if (flat) return { ...fields }
   const copy: Record<string, FieldValue> = {}
   for (const name of Object.keys(fields)) copy[name] = copyField(fields[name] as FieldValue)
   return copy
