@@ -89,11 +89,18 @@ export function subcommandsOf(
   )
 }
 
-/**
- * The arguments that are keys, first and last and the step between them; undefined where there are none. `destination` comes
- * before them.
- */
-export function keyRange(
+/** The arguments that are keys, the destination first; undefined where there are none. */
+export function keyNames(command: Command, args: readonly string[]): string[] | undefined {
+  const range = keyRange(command, args)
+  if (range === undefined) return undefined
+  const [first, last, step] = range
+  const { destination } = command
+  const names = destination === undefined ? [] : [args[destination] ?? '']
+  for (let at = first; at <= last; at += step) names.push(args[at] ?? '')
+  return names
+}
+
+function keyRange(
   { keys, countedKeys }: Command,
   args: readonly string[],
 ): readonly [first: number, last: number, step: number] | undefined {

@@ -16,7 +16,7 @@ import type { Place, Turn } from '../../book/turn.ts'
 import type { Fields } from '../../mutation/mutation.ts'
 import { maxKeyBytes } from '../../store/key.ts'
 import { keyTextOf } from './binary-text.ts'
-import { keyRange, type Command } from './command.ts'
+import { keyNames, type Command } from './command.ts'
 import { DocumentSpace } from './document-space.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import type { Near } from './near.ts'
@@ -221,17 +221,8 @@ export class Databases {
         ? noTargets
         : [this.target(database, args[keys[0]] ?? '', plain, blind)]
     }
-    const range = keyRange(command, args)
-    if (range === undefined) return noTargets
-    const [first, last, step] = range
-    const targets: Target[] = []
-    if (command.destination !== undefined) {
-      targets.push(this.target(database, args[command.destination] ?? '', plain, blind))
-    }
-    for (let at = first; at <= last; at += step) {
-      targets.push(this.target(database, args[at] ?? '', plain, blind))
-    }
-    return targets
+    const names = keyNames(command, args) ?? []
+    return names.map((name) => this.target(database, name, plain, blind))
   }
 
   /**

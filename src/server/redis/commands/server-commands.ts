@@ -3,7 +3,7 @@
 import {
   argumentOf,
   inGroup,
-  keyRange,
+  keyNames,
   subcommandsOf,
   type Call,
   type Command,
@@ -173,17 +173,13 @@ function commandGetKeys(call: Call): string {
   const args = call.args.slice(2)
   const command = named(call, args[0] ?? '')
   if (command === undefined) throw new RedisError('ERR Invalid command specified')
-  const range = keyRange(command, args)
-  if (range === undefined) throw new RedisError('ERR The command has no key arguments')
+  const names = keyNames(command, args)
+  if (names === undefined) throw new RedisError('ERR The command has no key arguments')
   const { arity } = command
   if (arity >= 0 ? args.length !== arity : args.length < -arity) {
     throw new RedisError('ERR Invalid number of arguments specified for command')
   }
-  const [first, last, step] = range
-  const keys: string[] = []
-  if (command.destination !== undefined) keys.push(args[command.destination] ?? '')
-  for (let at = first; at <= last; at += step) keys.push(args[at] ?? '')
-  return bulks(keys)
+  return bulks(names)
 }
 
 const configCommands = subcommandsOf('server', 'config', [

@@ -7,7 +7,7 @@
  */
 
 import { NotNamedBefore, type Turn } from '../../../book/turn.ts'
-import { keyRange, type Call, type Command } from '../command.ts'
+import { keyNames, type Call, type Command } from '../command.ts'
 import { databaseCount } from '../databases.ts'
 import { whyMissing } from '../missing-commands.ts'
 import { safeIntegerOf } from '../numbers.ts'
@@ -188,15 +188,7 @@ export class ScriptCaller {
   }
 
   #targetsOf(command: Command, args: readonly string[]): readonly Target[] {
-    const range = keyRange(command, args)
-    if (range === undefined) return []
-    const [first, last, step] = range
-    const targets: Target[] = []
-    if (command.destination !== undefined) {
-      targets.push(this.#target(args[command.destination] ?? ''))
-    }
-    for (let at = first; at <= last; at += step) targets.push(this.#target(args[at] ?? ''))
-    return targets
+    return (keyNames(command, args) ?? []).map((name) => this.#target(name))
   }
 
   #target(name: string): Target {
