@@ -391,25 +391,25 @@ export class Cache<T = Record<string, unknown>> {
       signal,
       what: 'Listing the keys',
     }
+    const ask = <R>(call: (signal: AbortSignal) => Promise<R>): Promise<R> =>
+      withSignal(limits, call).catch((error: unknown) => {
+        throw storeError(store, error)
+      })
     const pageKeys = 1000
     const isRange = keyspace.schema.keysByBytes === true && isCanonical(keyspace.schema, prefix)
     let after: string | undefined
     if (isRange) {
       // A page begins behind the key that it is asked for.
-      const { rows } = await withSignal(limits, (signal) =>
+      const { rows } = await ask((signal) =>
         store.load(keyspace.schema, this.name, [prefix], { signal }),
-      ).catch((error: unknown) => {
-        throw storeError(store, error)
-      })
+      )
       if (rows[0] !== undefined && !pending.has(prefix)) yield prefix
       after = prefix
     }
     for (;;) {
-      const page = await withSignal(limits, (signal) =>
+      const page = await ask((signal) =>
         store.keys(keyspace.schema, this.name, after, pageKeys, { signal }),
-      ).catch((error: unknown) => {
-        throw storeError(store, error)
-      })
+      )
       for (const key of page) {
         if (isRange && !key.startsWith(prefix)) return
         if (!pending.has(key)) yield key
