@@ -22,7 +22,7 @@ import {
 import { rowCodec, type RowCodec } from '../store/row.ts'
 import type { TableSchema } from '../store/schema.ts'
 import { MemoryTier } from '../tier/memory-tier.ts'
-import type { Tier, TierEntry } from '../tier/tier.ts'
+import type { Look, Tier, TierEntry } from '../tier/tier.ts'
 import { Loader, type LoaderParts, type Use } from './loader.ts'
 import type { ResolvedCacheOptions } from './options.ts'
 import { estimateBytes, estimateGrowth, type FieldNames } from './value-copy.ts'
@@ -185,11 +185,9 @@ export class Keyspace implements FlushTable {
     return held?.value !== undefined && held.expiresAt <= this.#clock.now()
   }
 
-  /** What the tier has of these keys, in their order: a hint, see `Tier.peekAll`. */
-  peekAll(keys: readonly string[], values: (Fields | undefined)[]): void {
-    const found: (TierEntry | undefined)[] = []
-    this.#tier.peekAll(keys, found)
-    for (let at = 0; at < keys.length; at++) values[at] = found[at]?.value
+  /** See `Tier.bringNear`. */
+  bringNear(keys: readonly string[], looks: readonly Look[]): number {
+    return this.#tier.bringNear(keys, looks)
   }
 
   /**

@@ -1,7 +1,7 @@
 /**
  * Which positions of the journal belong to a key, for mutations that are pending but no longer in memory.
  *
- * A hash table with chains in typed arrays: 12 bytes a mutation and about 2 for its bucket, whatever the key's length.
+ * A hash table with chains in typed arrays: 12 bytes a mutation and less than one for its bucket, whatever the key's length.
  * It knows hashes, not keys, so an answer may contain positions of another key: the reader compares.
  *
  *     buckets[hash & mask] ─▶ newest entry ─▶ older ─▶ … ─▶ 0
@@ -15,7 +15,8 @@ import type { Position } from '../mutation/mutation.ts'
 /** Small enough that a lane with little in it costs little: see G7 in docs/guarantees.md. */
 const chunkEntries = 1024
 const initialBuckets = 1024
-const entriesPerBucket = 4
+/** A chain is walked for a key that is not in the cache; buckets are touched by every write, and are to stay near. */
+const entriesPerBucket = 16
 
 class Chunk {
   readonly hashes = new Int32Array(chunkEntries)

@@ -11,6 +11,6 @@ export function entryHash(cacheHash: number, keyHash: number): number {
 
 /** The lane of a routing key by its hash. Caches are not mixed in: keys that route alike share a lane across caches. */
 export function laneOf(routingHash: number, lanes: number): number {
-  // An integer for the engine, too: what was computed from a large number is not one by itself.
-  return (routingHash % lanes) | 0
+  // Of integers that the engine knows to be some: else it divides by the processor's slowest instruction.
+  return ((routingHash >>> 0) % (lanes >>> 0)) | 0
 }

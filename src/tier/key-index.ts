@@ -2,8 +2,8 @@
  * A hash table from keys to what is known of them, which can be asked for many keys at once.
  *
  * With more keys than the processor's cache has room for, a lookup is a handful of loads that each wait for memory, and a
- * `Map` makes them one after the other. Here `findAll` makes each step for all keys before the next one, so that their
- * loads wait side by side: it took half as long for 64 keys out of 100,000.
+ * `Map` makes them one after the other. Here `bringNear` makes each step for all keys before the next one, in loops that
+ * are short enough for several rounds to be under way at once, so that their loads wait side by side.
  *
  *     slots, open addressing:   hash │ number   hash │ number   …        number 0: a free slot
  *                                          │
@@ -11,7 +11,8 @@
  *                                               └─▶ key
  *
  * Values are here and not in their items: a new value of an old object is noted by the collector, and one place in one array
- * is noted more cheaply than one in each of many objects (it was a sixteenth of a SET).
+ * is noted more cheaply than one in each of many objects (it was a sixteenth of a SET). What is found together is kept by
+ * its numbers for the same reason: an object that is stored anywhere is asked for its page, which is a load that misses.
  */
 
 import { keyHash } from './key-hash.ts'
@@ -30,9 +31,9 @@ export class KeyIndex<Item extends Keyed, Value> {
   readonly #pairs: (Item | Value | undefined)[] = [undefined, undefined]
   /** Numbers that may be given again. */
   readonly #free: number[] = []
-  #hashes = new Uint32Array(0)
-  /** Found together: most are asked for next, one after the other, and need no second look. */
-  readonly #recent: Item[] = []
+  /** Numbers of what was found together: most are asked for next, one after the other, and need no second look. */
+  #recent = new Uint32Array(0)
+  #recentCount = 0
   /** Which of them was asked for last. */
   #at = 0
   readonly #hashOf: (key: string) => number
@@ -47,7 +48,7 @@ export class KeyIndex<Item extends Keyed, Value> {
   }
 
   get(key: string): Item | undefined {
-    if (this.#recent.length > 0) {
+    if (this.#recentCount > 0) {
       const item = this.#recentOf(key)
       if (item !== undefined) return item
     }
@@ -65,30 +66,34 @@ export class KeyIndex<Item extends Keyed, Value> {
   }
 
   /**
-   * Puts what there is of the keys into `found`, in their order. Of two keys with the same hash it may miss one, or give
-   * one for the other: it brings things near, and is no answer.
+   * Looks at what there is of the keys, so that it is near when it is asked for next. `lookAtItem` and `lookAtValue` are
+   * called for one after the other and should each do one load that waits, and return a number that it makes of it. The
+   * sum means nothing: without it the loads would be optimised away.
+   *
+   * Of two keys with the same hash it may look at the wrong one: nothing depends on it.
    */
-  findAll(keys: readonly string[], found: (Item | undefined)[]): void {
-    const count = keys.length
-    if (this.#hashes.length < count) this.#hashes = new Uint32Array(count)
-    const slots = this.#slots
-    const mask = this.#mask
-    const hashes = this.#hashes
-    for (let at = 0; at < count; at++) hashes[at] = this.#hashOf(keys[at] as string)
+  bringNear(
+    keys: readonly string[],
+    lookAtItem: (item: Item) => number,
+    looksAtValue: readonly ((value: Value) => number)[],
+  ): number {
+    const count = this.#findAll(keys)
+    const numbers = this.#recent
+    const pairs = this.#pairs
+    let sum = 0
     for (let at = 0; at < count; at++) {
-      const hash = hashes[at] as number
-      let slot = hash & mask
-      while (slots[2 * slot + 1] !== 0 && slots[2 * slot] !== hash) slot = (slot + 1) & mask
-      hashes[at] = slots[2 * slot + 1] as number
+      sum = (sum + lookAtItem(pairs[2 * (numbers[at] as number)] as Item)) | 0
     }
-    for (let at = 0; at < count; at++) found[at] = this.#itemAt(hashes[at] as number)
-    this.#forgetRecent()
     for (let at = 0; at < count; at++) {
-      const item = found[at]
-      // Item and key are fetched by this.
-      if (item?.key.length !== (keys[at] as string).length) found[at] = undefined
-      else this.#recent.push(item)
+      sum = (sum + (pairs[2 * (numbers[at] as number)] as Item).key.length) | 0
     }
+    for (const look of looksAtValue) {
+      for (let at = 0; at < count; at++) {
+        const value = pairs[2 * (numbers[at] as number) + 1] as Value | undefined
+        if (value !== undefined) sum = (sum + look(value)) | 0
+      }
+    }
+    return sum
   }
 
   /** The key must not be there. Returns the item's number, which is its own until it is removed. */
@@ -135,12 +140,34 @@ export class KeyIndex<Item extends Keyed, Value> {
     return this.#pairs[2 * number] as Item | undefined
   }
 
+  /** Puts the numbers of what there is of the keys into `#recent`, in their order, and returns how many they are. */
+  #findAll(keys: readonly string[]): number {
+    const count = keys.length
+    if (this.#recent.length < count) this.#recent = new Uint32Array(count)
+    const slots = this.#slots
+    const mask = this.#mask
+    // Hashes first, then the numbers in their place.
+    const recent = this.#recent
+    for (let at = 0; at < count; at++) recent[at] = this.#hashOf(keys[at] as string)
+    let found = 0
+    for (let at = 0; at < count; at++) {
+      const hash = recent[at] as number
+      let slot = hash & mask
+      while (slots[2 * slot + 1] !== 0 && slots[2 * slot] !== hash) slot = (slot + 1) & mask
+      const number = slots[2 * slot + 1] as number
+      if (number !== 0) recent[found++] = number
+    }
+    this.#recentCount = found
+    this.#at = 0
+    return found
+  }
+
   /** What was asked for last, or the next one. */
   #recentOf(key: string): Item | undefined {
     const recent = this.#recent
-    const last = Math.min(this.#at + 1, recent.length - 1)
+    const last = Math.min(this.#at + 1, this.#recentCount - 1)
     for (let at = this.#at; at <= last; at++) {
-      const item = recent[at] as Item
+      const item = this.#itemAt(recent[at] as number) as Item
       if (item.key !== key) continue
       this.#at = at
       return item
@@ -149,7 +176,7 @@ export class KeyIndex<Item extends Keyed, Value> {
   }
 
   #forgetRecent(): void {
-    this.#recent.length = 0
+    this.#recentCount = 0
     this.#at = 0
   }
 

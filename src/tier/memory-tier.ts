@@ -12,7 +12,7 @@
 
 import type { Fields, Position } from '../mutation/mutation.ts'
 import { KeyIndex } from './key-index.ts'
-import type { Tier, TierEntry } from './tier.ts'
+import type { Look, Tier, TierEntry } from './tier.ts'
 
 type Nodes = KeyIndex<Node, Fields>
 
@@ -62,6 +62,11 @@ class Node implements TierEntry {
   }
 }
 
+/** At its far end: the near one has the key. */
+function lookAtNode(node: Node): number {
+  return node.bytes
+}
+
 export class MemoryTier implements Tier {
   readonly #maxBytes: number
   readonly #nodes: Nodes = new KeyIndex()
@@ -90,8 +95,8 @@ export class MemoryTier implements Tier {
     return node
   }
 
-  peekAll(keys: readonly string[], found: (TierEntry | undefined)[]): void {
-    this.#nodes.findAll(keys, found as (Node | undefined)[])
+  bringNear(keys: readonly string[], looks: readonly Look[]): number {
+    return this.#nodes.bringNear(keys, lookAtNode, looks)
   }
 
   put(

@@ -18,13 +18,16 @@ export interface TierEntry {
   readonly bytes: number
 }
 
+/** Makes a number of what it loads, which else would be optimised away. */
+export type Look = (value: Fields) => number
+
 export interface Tier {
   get(key: string): TierEntry | undefined
   /**
-   * Puts what there is of these keys into `found`, in their order, without counting it as a use. It may be wrong about
-   * some: it brings near what will be asked for next, and is no answer.
+   * Looks at what there is of these keys, without counting it as a use, so that it is near when it is asked for next:
+   * first at the entries, then at the values by each of `looks`. Returns a number that means nothing.
    */
-  peekAll(keys: readonly string[], found: (TierEntry | undefined)[]): void
+  bringNear(keys: readonly string[], looks: readonly Look[]): number
   /** Does nothing where an entry with a newer position is there. The fields are those of `TierEntry`. */
   put(
     key: string,

@@ -36,7 +36,7 @@ describe.each(Object.entries(hashes))('with %s', (_, hashOf) => {
         model.set(key, item)
       }
       // What was found together is asked for next, in whatever order, and may be gone or another one by then.
-      if (below(8) === 0) index.findAll([...model.keys()].slice(0, below(8)), [])
+      if (below(8) === 0) index.bringNear([...model.keys()].slice(0, below(8)), () => 0, [])
       for (const known of [...model.keys()].slice(0, below(4))) {
         expect(index.get(known)).toBe(model.get(known))
       }
@@ -77,14 +77,24 @@ test('it grows, and what was cleared is gone', () => {
   expect(index.get('key:1')?.serial).toBe(2)
 })
 
-test('many keys are found at once, in their order', () => {
+test('many keys are looked at step by step: their items, then their values', () => {
   const index = new KeyIndex<Item, number>()
-  for (let serial = 0; serial < 1000; serial++) index.add({ key: `key:${serial}`, serial })
-  const found: (Item | undefined)[] = []
-  index.findAll(['key:7', 'nobody', 'key:999', 'key:7'], found)
-  expect(found.map((item) => item?.serial)).toEqual([7, undefined, 999, 7])
-  index.findAll(['nobody else'], found)
-  expect(found[0]).toBeUndefined()
+  for (let serial = 0; serial < 1000; serial++) {
+    const number = index.add({ key: `key:${serial}`, serial })
+    if (serial !== 999) index.setValue(number, -serial)
+  }
+  const seen: number[] = []
+  const see = (number: number): number => {
+    seen.push(number)
+    return number
+  }
+  const keys = ['key:7', 'nobody', 'key:999', 'key:31', 'key:7']
+  const sum = index.bringNear(keys, (item) => see(item.serial), [see, (value) => see(10 * value)])
+  expect(seen).toEqual([7, 999, 31, 7, -7, -31, -7, -70, -310, -70])
+  // With the lengths of the keys that there are.
+  expect(sum).toBe(seen.reduce((a, b) => a + b) + 5 + 7 + 6 + 5)
+  expect(index.bringNear(['nobody else'], (item) => item.serial, [])).toBe(0)
+  for (const key of keys) expect(index.get(key)?.key).toBe(key === 'nobody' ? undefined : key)
 })
 
 test('the hash tells keys apart by every unit, its place, and the length', () => {

@@ -16,13 +16,15 @@ export const maxNear = 64
 const maxUnits = 256
 const lineUnits = 64
 
+type Look = (value: Fields) => number
+
+const noLooks: readonly Look[] = []
+const looksAtTexts: readonly Look[] = [lookAtScalar, lookAtText]
+
 export class Near {
   #keyspace: Keyspace | undefined
   readonly #keys: string[] = []
   #looksAtValues = false
-  readonly #values: (Fields | undefined)[] = []
-  readonly #texts: unknown[] = []
-  #sum = 0
 
   get keys(): number {
     return this.#keys.length
@@ -36,30 +38,28 @@ export class Near {
     this.#looksAtValues ||= looksAtValue
   }
 
-  /** The sum means nothing: it is there so that what it is made of is not optimised away. */
+  /** Returns a number that means nothing, see `Tier.bringNear`. */
   bring(): number {
     const keys = this.#keys
-    if (keys.length > 1 && this.#keyspace !== undefined) {
-      this.#keyspace.peekAll(keys, this.#values)
-      if (this.#looksAtValues) this.#sum = (this.#sum + this.#bringTexts(keys.length)) % 65_536
-      // Nothing is kept alive for the next time.
-      this.#values.fill(undefined)
-      this.#texts.fill(undefined)
-    }
+    const looks = this.#looksAtValues ? looksAtTexts : noLooks
+    const sum = keys.length > 1 ? (this.#keyspace?.bringNear(keys, looks) ?? 0) : 0
     keys.length = 0
     this.#looksAtValues = false
-    return this.#sum
-  }
-
-  #bringTexts(count: number): number {
-    for (let at = 0; at < count; at++) this.#texts[at] = this.#values[at]?.[scalar]
-    let sum = 0
-    for (let at = 0; at < count; at++) {
-      const text = this.#texts[at]
-      if (typeof text !== 'string') continue
-      const end = Math.min(text.length, maxUnits)
-      for (let unit = 0; unit < end; unit += lineUnits) sum += text.charCodeAt(unit)
-    }
     return sum
   }
+}
+
+/** Loads where the text is, and how long. */
+function lookAtScalar(value: Fields): number {
+  const text = value[scalar]
+  return typeof text === 'string' ? text.length : 0
+}
+
+function lookAtText(value: Fields): number {
+  const text = value[scalar]
+  if (typeof text !== 'string') return 0
+  const end = Math.min(text.length, maxUnits)
+  let sum = 0
+  for (let unit = 0; unit < end; unit += lineUnits) sum += text.charCodeAt(unit)
+  return sum
 }
