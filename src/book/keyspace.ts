@@ -22,7 +22,7 @@ import {
 import { rowCodec, type RowCodec } from '../store/row.ts'
 import type { TableSchema } from '../store/schema.ts'
 import { MemoryTier } from '../tier/memory-tier.ts'
-import type { Look, Tier, TierEntry } from '../tier/tier.ts'
+import type { Tier, TierEntry } from '../tier/tier.ts'
 import { Loader, type LoaderParts, type Use } from './loader.ts'
 import type { ResolvedCacheOptions } from './options.ts'
 import { estimateBytes, estimateGrowth, type FieldNames } from './value-copy.ts'
@@ -186,7 +186,7 @@ export class Keyspace implements FlushTable {
   }
 
   /** See `Tier.bringNear`. */
-  bringNear(keys: readonly string[], looks: readonly Look[]): number {
+  bringNear(...[keys, looks]: Parameters<Tier['bringNear']>): number {
     return this.#tier.bringNear(keys, looks)
   }
 

@@ -21,6 +21,12 @@ interface Keyed {
   readonly key: string
 }
 
+/** First at the value, then at what it holds. */
+export interface Looks<Value> {
+  readonly atValue: (value: Value) => number
+  readonly into: (value: Value) => number
+}
+
 const initialSlots = 256
 
 export class KeyIndex<Item extends Keyed, Value> {
@@ -66,16 +72,15 @@ export class KeyIndex<Item extends Keyed, Value> {
   }
 
   /**
-   * Looks at what there is of the keys, so that it is near when it is asked for next. `lookAtItem` and `lookAtValue` are
-   * called for one after the other and should each do one load that waits, and return a number that it makes of it. The
-   * sum means nothing: without it the loads would be optimised away.
+   * Looks at what there is of the keys, so that it is near when it is asked for next. Each look should wait for one load,
+   * and return a number that it makes of it. The sum means nothing: without it the loads would be optimised away.
    *
    * Of two keys with the same hash it may look at the wrong one: nothing depends on it.
    */
   bringNear(
     keys: readonly string[],
     lookAtItem: (item: Item) => number,
-    looksAtValue: readonly ((value: Value) => number)[],
+    looks?: Looks<Value>,
   ): number {
     const count = this.#findAll(keys)
     const numbers = this.#recent
@@ -87,11 +92,15 @@ export class KeyIndex<Item extends Keyed, Value> {
     for (let at = 0; at < count; at++) {
       sum = (sum + (pairs[2 * (numbers[at] as number)] as Item).key.length) | 0
     }
-    for (const look of looksAtValue) {
-      for (let at = 0; at < count; at++) {
-        const value = pairs[2 * (numbers[at] as number) + 1] as Value | undefined
-        if (value !== undefined) sum = (sum + look(value)) | 0
-      }
+    if (looks === undefined) return sum
+    // Two loops, not one within another: each call is of one function, which then becomes part of its loop.
+    for (let at = 0; at < count; at++) {
+      const value = pairs[2 * (numbers[at] as number) + 1] as Value | undefined
+      if (value !== undefined) sum = (sum + looks.atValue(value)) | 0
+    }
+    for (let at = 0; at < count; at++) {
+      const value = pairs[2 * (numbers[at] as number) + 1] as Value | undefined
+      if (value !== undefined) sum = (sum + looks.into(value)) | 0
     }
     return sum
   }

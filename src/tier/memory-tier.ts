@@ -11,8 +11,8 @@
  */
 
 import type { Fields, Position } from '../mutation/mutation.ts'
-import { KeyIndex } from './key-index.ts'
-import type { Look, Tier, TierEntry } from './tier.ts'
+import { KeyIndex, type Looks } from './key-index.ts'
+import type { Tier, TierEntry } from './tier.ts'
 
 type Nodes = KeyIndex<Node, Fields>
 
@@ -95,7 +95,7 @@ export class MemoryTier implements Tier {
     return node
   }
 
-  bringNear(keys: readonly string[], looks: readonly Look[]): number {
+  bringNear(keys: readonly string[], looks?: Looks<Fields>): number {
     return this.#nodes.bringNear(keys, lookAtNode, looks)
   }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Fields, Position } from '../mutation/mutation.ts'
+import type { Looks } from './key-index.ts'
 
 /** What is cached of a key, as a view of this turn of the loop: after an await it may show something else. */
 export interface TierEntry {
@@ -18,16 +19,13 @@ export interface TierEntry {
   readonly bytes: number
 }
 
-/** Makes a number of what it loads, which else would be optimised away. */
-export type Look = (value: Fields) => number
-
 export interface Tier {
   get(key: string): TierEntry | undefined
   /**
-   * Looks at what there is of these keys, without counting it as a use, so that it is near when it is asked for next:
-   * first at the entries, then at the values by each of `looks`. Returns a number that means nothing.
+   * Looks at what there is of these keys, without counting it as a use, so that it is near when it is asked for next; at
+   * the values too where `looks` says how. Returns a number that means nothing: without it nothing would be looked at.
    */
-  bringNear(keys: readonly string[], looks: readonly Look[]): number
+  bringNear(keys: readonly string[], looks?: Looks<Fields>): number
   /** Does nothing where an entry with a newer position is there. The fields are those of `TierEntry`. */
   put(
     key: string,

@@ -36,7 +36,7 @@ describe.each(Object.entries(hashes))('with %s', (_, hashOf) => {
         model.set(key, item)
       }
       // What was found together is asked for next, in whatever order, and may be gone or another one by then.
-      if (below(8) === 0) index.bringNear([...model.keys()].slice(0, below(8)), () => 0, [])
+      if (below(8) === 0) index.bringNear([...model.keys()].slice(0, below(8)), () => 0)
       for (const known of [...model.keys()].slice(0, below(4))) {
         expect(index.get(known)).toBe(model.get(known))
       }
@@ -89,11 +89,14 @@ test('many keys are looked at step by step: their items, then their values', () 
     return number
   }
   const keys = ['key:7', 'nobody', 'key:999', 'key:31', 'key:7']
-  const sum = index.bringNear(keys, (item) => see(item.serial), [see, (value) => see(10 * value)])
+  const sum = index.bringNear(keys, (item) => see(item.serial), {
+    atValue: see,
+    into: (value) => see(10 * value),
+  })
   expect(seen).toEqual([7, 999, 31, 7, -7, -31, -7, -70, -310, -70])
   // With the lengths of the keys that there are.
   expect(sum).toBe(seen.reduce((a, b) => a + b) + 5 + 7 + 6 + 5)
-  expect(index.bringNear(['nobody else'], (item) => item.serial, [])).toBe(0)
+  expect(index.bringNear(['nobody else'], (item) => item.serial)).toBe(0)
   for (const key of keys) expect(index.get(key)?.key).toBe(key === 'nobody' ? undefined : key)
 })
 

@@ -16,11 +16,6 @@ export const maxNear = 64
 const maxUnits = 256
 const lineUnits = 64
 
-type Look = (value: Fields) => number
-
-const noLooks: readonly Look[] = []
-const looksAtTexts: readonly Look[] = [lookAtScalar, lookAtText]
-
 export class Near {
   #keyspace: Keyspace | undefined
   readonly #keys: string[] = []
@@ -41,7 +36,7 @@ export class Near {
   /** Returns a number that means nothing, see `Tier.bringNear`. */
   bring(): number {
     const keys = this.#keys
-    const looks = this.#looksAtValues ? looksAtTexts : noLooks
+    const looks = this.#looksAtValues ? { atValue, into } : undefined
     const sum = keys.length > 1 ? (this.#keyspace?.bringNear(keys, looks) ?? 0) : 0
     keys.length = 0
     this.#looksAtValues = false
@@ -49,13 +44,12 @@ export class Near {
   }
 }
 
-/** Loads where the text is, and how long. */
-function lookAtScalar(value: Fields): number {
-  const text = value[scalar]
-  return typeof text === 'string' ? text.length : 0
+/** Where the text is, and nothing of the text itself, which is another load. */
+function atValue(value: Fields): number {
+  return value[scalar] === undefined ? 0 : 1
 }
 
-function lookAtText(value: Fields): number {
+function into(value: Fields): number {
   const text = value[scalar]
   if (typeof text !== 'string') return 0
   const end = Math.min(text.length, maxUnits)
