@@ -125,7 +125,9 @@ export class MemoryTier implements Tier {
     this.#bytes += bytes - node.bytes
     node.value = value
     node.position = position
-    node.ends = expiresAt === Infinity ? undefined : expiresAt
+    const ends = expiresAt === Infinity ? undefined : expiresAt
+    // Whatever may be an object is told to the collector, which looks far away for it.
+    if (node.ends !== ends) node.ends = ends
     node.flat = flat
     node.bytes = bytes
   }

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
 import { SpillIndex } from '../../src/flush/spill-index.ts'
+import { seededRandom } from '../../src/demo/seeded-random.ts'
 
 const added = fc.array(
   fc.record({ hash: fc.integer({ min: -20, max: 20 }), step: fc.integer({ min: 0, max: 3 }) }),
@@ -30,6 +31,33 @@ describe('the index of what left memory', () => {
         }
       }),
     )
+  })
+
+  test('over many chunks, with some released between, too', () => {
+    const random = seededRandom(20261127)
+    const below = (bound: number): number => Math.floor(random() * bound)
+    const index = new SpillIndex()
+    let model: [number, number][] = []
+    let position = 0
+    let released = 0
+    for (let step = 0; step < 40; step++) {
+      for (let more = below(1500); more > 0; more--) {
+        // Now and then too far for one chunk, which ends before it is full.
+        position += below(400) === 0 ? 2 ** 33 : 1 + below(3)
+        const hash = below(600) - 300
+        index.add(hash, position)
+        model.push([hash, position])
+      }
+      for (let asked = 0; asked < 5; asked++) {
+        const hash = below(600) - 300
+        const expected = model.filter(([known]) => known === hash).map(([, known]) => known)
+        expect(index.find(hash, released, Infinity)).toEqual(expected)
+      }
+      if (below(3) !== 0) continue
+      released = model[below(model.length)]?.[1] ?? position
+      index.release(released)
+      model = model.filter(([, known]) => known > released)
+    }
   })
 
   test('still finds what lies beyond a released position when chunks are dropped', () => {
