@@ -9,16 +9,18 @@ import { Deferred } from '../base/deadline.ts'
 import { hashText } from '../base/hash.ts'
 import type { Clock } from '../base/clock.ts'
 import type { FlushTable } from '../flush/flush-table.ts'
-import { applyMutation, coalesce, deletion } from '../mutation/coalesce.ts'
+import { applyMutation, coalesce, deletion, patchInto } from '../mutation/coalesce.ts'
 import { entryHash, laneOf } from '../mutation/entry-hash.ts'
 import {
   mutationName,
   type Entry,
   type Fields,
+  type FieldValue,
   type Mutation,
   type Patch,
   type Position,
 } from '../mutation/mutation.ts'
+import { overlay } from '../mutation/overlay.ts'
 import { rowCodec, type RowCodec } from '../store/row.ts'
 import type { TableSchema } from '../store/schema.ts'
 import { MemoryTier } from '../tier/memory-tier.ts'
@@ -30,6 +32,18 @@ import { estimateBytes, estimateGrowth, type FieldNames } from './value-copy.ts'
 /** What an entry in the tier takes besides its fields. */
 const tierOverheadBytes = 240
 
+/** Beyond it a value is not copied for each patch. Most rows are far below, and a copy of those is as fast. */
+const maxCopiedBytes = 4096
+
+export interface Patched {
+  /** It may be `after`, which was changed. */
+  readonly before: Fields
+  /** The fields with these names as they were. There may be others. */
+  readonly was: Fields
+  readonly names: readonly string[]
+  readonly after: Fields
+}
+
 export class Keyspace implements FlushTable {
   readonly name: string
   readonly options: ResolvedCacheOptions
@@ -38,9 +52,8 @@ export class Keyspace implements FlushTable {
   readonly loader: Loader
   /** Told of each key that the sweep deletes because its time is over, and when no crash can take that back. */
   onExpired: ((key: string, done: Promise<unknown>) => void) | undefined = undefined
-  /** Told of each value that a patch of these names has made of another: what is known of that one can be carried over. */
-  onPatched: ((before: Fields, names: readonly string[], after: Fields) => void) | undefined =
-    undefined
+  /** Told of each value that a patch has made of another: what is known of that one can be carried over. */
+  onPatched: ((change: Patched) => void) | undefined = undefined
   hits = 0
   misses = 0
   negativeHits = 0
@@ -49,6 +62,8 @@ export class Keyspace implements FlushTable {
   readonly #lanes: number
   readonly #nameHash: number
   readonly #held = new Map<string, Promise<void>>()
+  /** Large values that nobody but the tier has: they may be changed. */
+  readonly #ownCopies = new WeakSet<Fields>()
 
   constructor(
     name: string,
@@ -102,7 +117,7 @@ export class Keyspace implements FlushTable {
       cache: this.name,
       key,
       hash: entryHash(this.#nameHash, keyHash),
-      mutation: this.#overExpired(key, mutation),
+      mutation: this.#lasting(this.#overExpired(key, mutation)),
       continues: false,
       expiresAtMs: this.#expiryOf(mutation, ttlMs),
       retryOf: undefined,
@@ -129,33 +144,42 @@ export class Keyspace implements FlushTable {
   }
 
   /** Looks at the fields that the patch has changed: there may be thousands of others. */
-  #patched(
-    { value: before, bytes, flat }: TierEntry,
-    patch: Patch,
-    { key, position }: Entry,
-    ttlMs: number | undefined,
-  ): void {
-    const after = this.applied(before, patch) as Fields
-    if (before === undefined) this.#put(key, after, position, ttlMs, this.#bytesOf(after))
-    else {
-      const growth = estimateGrowth(before, after, namesIn(patch), this.#fieldNames)
-      const isFlat = flat && this.codec.isFlat(patch.fields)
-      // What a record took, and what its fields are said to take, differ: it never comes to nothing.
-      const grown = Math.max(bytes + growth, tierOverheadBytes)
-      this.#put(key, after, position, ttlMs, grown, isFlat)
+  #patched(held: TierEntry, mutation: Patch, entry: Entry, ttlMs: number | undefined): void {
+    const { value: before, bytes } = held
+    const isFlat = held.flat && this.codec.isFlat(mutation.fields)
+    if (before === undefined) {
+      const after = this.applied(before, mutation) as Fields
+      this.#put(entry.key, after, entry.position, ttlMs, this.#bytesOf(after))
+      return
     }
+    const names = namesIn(mutation)
+    // Taken before it may be changed.
+    const was = bytes > maxCopiedBytes ? fieldsOf(before, names) : before
+    const after = this.#changed(before, bytes, mutation)
+    const growth = estimateGrowth(was, after, names, this.#fieldNames)
+    // What a record took, and what its fields are said to take, differ: it never comes to nothing.
+    const grown = Math.max(bytes + growth, tierOverheadBytes)
+    this.onPatched?.({ before, was, names, after })
+    this.#put(entry.key, after, entry.position, ttlMs, grown, isFlat)
+  }
+
+  /** A large value is copied once, and changed from then on: nobody but the tier has the copy. See `TierEntry.value`. */
+  #changed(before: Fields, bytes: number, mutation: Patch): Fields {
+    if (bytes <= maxCopiedBytes) return applyMutation(before, mutation, this.schema.blank) as Fields
+    if (this.#ownCopies.has(before)) {
+      patchInto(before as Record<string, FieldValue>, mutation.fields, mutation.amounts)
+      return before
+    }
+    const after = applyMutation(before, mutation, this.schema.blank) as Fields
+    this.#ownCopies.add(after)
+    return after
   }
 
   /** What the mutation makes of a value. */
   applied(before: Fields | undefined, mutation: Mutation): Fields | undefined {
     const after = applyMutation(before, mutation, this.schema.blank)
-    if (
-      this.onPatched !== undefined &&
-      mutation.kind === 'patch' &&
-      before !== undefined &&
-      after !== undefined
-    ) {
-      this.onPatched(before, namesIn(mutation), after)
+    if (mutation.kind === 'patch' && before !== undefined && after !== undefined) {
+      this.onPatched?.({ before, was: before, names: namesIn(mutation), after })
     }
     return after
   }
@@ -250,6 +274,12 @@ export class Keyspace implements FlushTable {
     return coalesce(deletion, mutation, this.schema.blank)
   }
 
+  /** A mutation stays as it is. A value that the tier goes on changing must not be in it. */
+  #lasting(mutation: Mutation): Mutation {
+    if (mutation.kind !== 'set' || !this.#ownCopies.has(mutation.fields)) return mutation
+    return { kind: 'set', fields: overlay(mutation.fields, {}) }
+  }
+
   #expiryOf(mutation: Mutation, ttlMs: number | undefined): number | undefined {
     if (this.options.expire !== 'delete' || ttlMs === undefined || mutation.kind === 'delete')
       return undefined
@@ -294,6 +324,14 @@ export class Keyspace implements FlushTable {
       bytes,
     )
   }
+}
+
+function fieldsOf(fields: Fields, names: readonly string[]): Fields {
+  const some: Record<string, FieldValue> = {}
+  for (const name of names) {
+    if (Object.hasOwn(fields, name)) some[name] = fields[name] as FieldValue
+  }
+  return some
 }
 
 function namesIn({ fields, amounts }: Patch): string[] {

@@ -5,7 +5,8 @@
  * as a whole: the store then equals the journal's prefix up to `to`.
  */
 
-import { coalesce, isDeterminate } from '../mutation/coalesce.ts'
+import { assert } from '../base/assert.ts'
+import { coalesce, coalesceInto, isDeterminate } from '../mutation/coalesce.ts'
 import type { Entry, Fields, Mutation, Position } from '../mutation/mutation.ts'
 import type { TableMutations } from '../store/store.ts'
 import type { FlushTable, FlushTables } from './flush-table.ts'
@@ -34,7 +35,9 @@ export interface PendingRow {
 
 /** Several mutations of one key that only together say what they do. */
 class FoldedRow implements PendingRow {
-  mutation: Mutation
+  #mutation: Exclude<Mutation, { kind: 'delete' }>
+  /** Nobody else has seen it: what comes next is folded into it. A copy of a large document for each write would not do. */
+  #isOwn = true
   readonly hash: number
   position: Position
   readonly parts: Position[]
@@ -42,7 +45,7 @@ class FoldedRow implements PendingRow {
   expiresAtMs: number | undefined
 
   constructor(earlier: PendingRow, later: Entry, blank: Fields) {
-    this.mutation = coalesce(earlier.mutation, later.mutation, blank)
+    this.#mutation = folded(earlier.mutation, later.mutation, blank)
     this.hash = later.hash
     this.position = later.position
     this.parts = [earlier.position, later.position]
@@ -51,14 +54,35 @@ class FoldedRow implements PendingRow {
     this.expiresAtMs = later.expiresAtMs
   }
 
+  get mutation(): Mutation {
+    this.#isOwn = false
+    return this.#mutation
+  }
+
   fold(later: Entry, blank: Fields): void {
-    if (widens(this.mutation, later.mutation)) this.bytes += later.bytes
-    this.mutation = coalesce(this.mutation, later.mutation, blank)
+    const { mutation } = later
+    if (widens(this.#mutation, mutation)) this.bytes += later.bytes
+    if (this.#isOwn && mutation.kind === 'patch') coalesceInto(this.#mutation, mutation)
+    else {
+      this.#mutation = folded(this.#mutation, mutation, blank)
+      this.#isOwn = true
+    }
     this.position = later.position
     this.parts.push(later.position)
     this.bytes += positionBytes
     this.expiresAtMs = later.expiresAtMs
   }
+}
+
+/** A new mutation: the later one is a patch, for all others stand for themselves. */
+function folded(
+  earlier: Mutation,
+  later: Mutation,
+  blank: Fields,
+): Exclude<Mutation, { kind: 'delete' }> {
+  const mutation = coalesce(earlier, later, blank)
+  assert(mutation.kind !== 'delete' && later.kind === 'patch', 'only patches are folded')
+  return mutation
 }
 
 /** The later patch brings fields that the earlier mutation did not have: together they take the memory of both. */

@@ -379,7 +379,7 @@ export class Lane {
           return true
         }
         position = Math.max(position, row.position)
-        // A copy: the row goes on folding what comes while the caller reads from the journal.
+        // It stays as it is: the row folds what comes while the caller reads from the journal into another one.
         pieces.push({ mutation: row.mutation })
         return isDeterminate(row.mutation)
       }

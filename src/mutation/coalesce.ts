@@ -50,6 +50,16 @@ export function coalesce(earlier: Mutation, later: Mutation, blank: Fields): Mut
   }
 }
 
+/**
+ * The same as `coalesce`, by changing `earlier`. Only where nobody else has it: it must come from `coalesce`, of a patch as
+ * `later`, and not have been given away since.
+ */
+export function coalesceInto(earlier: Exclude<Mutation, { kind: 'delete' }>, later: Patch): void {
+  const fields = earlier.fields as Record<string, FieldValue>
+  if (earlier.kind === 'set') patchInto(fields, later.fields, later.amounts)
+  else coalescePatchesInto(fields, earlier.amounts as Record<string, Amount>, later)
+}
+
 /** The mutation decides the value by itself, whatever was there before. */
 export function isDeterminate(mutation: Mutation): boolean {
   return mutation.kind !== 'patch'
@@ -57,18 +67,42 @@ export function isDeterminate(mutation: Mutation): boolean {
 
 function patchFields(base: Fields, fields: Fields, amounts: Amounts): Fields {
   const result = overlay(base, fields)
-  for (const name of Object.keys(amounts)) {
-    result[name] = addAmount(result[name] ?? null, amounts[name] as Amount)
-  }
+  addInto(result, amounts)
   return result
 }
 
+/** The same as `applyMutation` of a patch, by changing the value: only where nobody else has it. */
+export function patchInto(
+  value: Record<string, FieldValue>,
+  fields: Fields,
+  amounts: Amounts,
+): void {
+  for (const name of Object.keys(fields)) value[name] = fields[name] as FieldValue
+  addInto(value, amounts)
+}
+
+function addInto(value: Record<string, FieldValue>, amounts: Amounts): void {
+  for (const name of Object.keys(amounts)) {
+    value[name] = addAmount(value[name] ?? null, amounts[name] as Amount)
+  }
+}
+
 function coalescePatches(earlier: Patch, later: Patch): Patch {
-  const fields = overlay(earlier.fields, later.fields)
-  const amounts: Record<string, Amount> = {}
-  for (const name of Object.keys(earlier.amounts)) {
+  const fields = overlay(earlier.fields, {})
+  const amounts = { ...earlier.amounts }
+  coalescePatchesInto(fields, amounts, later)
+  return { kind: 'patch', fields, amounts }
+}
+
+function coalescePatchesInto(
+  fields: Record<string, FieldValue>,
+  amounts: Record<string, Amount>,
+  later: Patch,
+): void {
+  for (const name of Object.keys(later.fields)) {
+    fields[name] = later.fields[name] as FieldValue
     // A later merge of the column makes what was added before it irrelevant.
-    if (!Object.hasOwn(later.fields, name)) amounts[name] = earlier.amounts[name] as Amount
+    if (Object.hasOwn(amounts, name)) delete amounts[name]
   }
   for (const name of Object.keys(later.amounts)) {
     const amount = later.amounts[name] as Amount
@@ -78,5 +112,4 @@ function coalescePatches(earlier: Patch, later: Patch): Patch {
         ? addAmount(amounts[name] as Amount, amount)
         : amount
   }
-  return { kind: 'patch', fields, amounts }
 }

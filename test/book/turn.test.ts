@@ -42,7 +42,7 @@ describe('a step', () => {
     const { book, users, turn, keyspace, at, add } = await opened()
     await users.set('a', user('Ada', { visits: 1 }))
     const told: (readonly [before: unknown, names: readonly string[], after: unknown])[] = []
-    keyspace.onPatched = (before, names, after) => void told.push([before, names, after])
+    keyspace.onPatched = ({ before, names, after }) => void told.push([before, names, after])
     const before = keyspace.fresh('a')?.value
     let own: unknown
     turn.tryNow([at('a')], () => {

@@ -222,7 +222,7 @@ export class DocumentSpace implements Space {
   sorted(current: Fields): SortedMembers {
     if (current[type] !== 'zset') throw wrongType()
     // From now on: no other value has an order that could be carried over.
-    this.keyspace.onPatched ??= (before, names, after) => this.#orders.carry(before, names, after)
+    this.keyspace.onPatched ??= (change) => this.#orders.carry(change)
     return this.#orders.of(current)
   }
 
@@ -275,7 +275,7 @@ export class DocumentSpace implements Space {
     if (left.some(([name]) => isOwnName(name))) {
       const at = current[deadline]
       const fields = Object.fromEntries(left)
-      this.#orders.carry(current, [...gone], fields)
+      this.#orders.carry({ before: current, was: current, names: [...gone], after: fields })
       this.#write(target, { kind: 'set', fields }, typeof at === 'number' ? at : undefined)
     } else this.delete(target)
   }

@@ -5,6 +5,7 @@
  * makes of it: nothing is sorted anew for a command. What was evicted and loaded again is.
  */
 
+import type { Patched } from '../../book/keyspace.ts'
 import type { Fields } from '../../mutation/mutation.ts'
 import { binaryOfName, isOwnName } from './binary-text.ts'
 import { scoreOfField } from './scores.ts'
@@ -22,11 +23,11 @@ export class Orders {
     return order
   }
 
-  /** `after` is `before` but for the fields with these names. */
-  carry(before: Fields, names: readonly string[], after: Fields): void {
+  /** `after` is `before` but for the fields with these names, which are in `was` as they were. */
+  carry({ before, was, names, after }: Patched): void {
     const order = this.#known.get(before)
     if (order === undefined) return
-    this.#known.set(after, order.changed(scoredIn(before, names), scoredIn(after, names)))
+    this.#known.set(after, order.changed(scoredIn(was, names), scoredIn(after, names)))
   }
 }
 

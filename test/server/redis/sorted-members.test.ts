@@ -109,20 +109,40 @@ describe('the order of a document', () => {
         for (const [changes, gone] of steps) {
           const patched =
             applyMutation(fields, { kind: 'patch', fields: changes, amounts: {} }, {}) ?? {}
-          orders.carry(fields, Object.keys(changes), patched)
+          orders.carry({
+            before: fields,
+            was: fields,
+            names: Object.keys(changes),
+            after: patched,
+          })
           const kept = Object.entries(patched).filter(([field]) => !gone.includes(field))
           fields = Object.fromEntries(kept)
-          orders.carry(patched, [...new Set(gone)], fields)
+          orders.carry({
+            before: patched,
+            was: patched,
+            names: [...new Set(gone)],
+            after: fields,
+          })
           expect(itemsOf(orders.of(fields))).toEqual(itemsOf(new Orders().of({ ...fields })))
         }
       }),
     )
   })
 
+  test('is carried over where the document itself is changed', () => {
+    const orders = new Orders()
+    const document: Record<string, FieldValue> = { $type: 'zset', a: 1, b: 2 }
+    orders.of(document)
+    document.a = 3
+    document.c = 0
+    orders.carry({ before: document, was: { a: 1 }, names: ['a', 'c'], after: document })
+    expect(itemsOf(orders.of(document)).map(({ member }) => member)).toEqual(['c', 'b', 'a'])
+  })
+
   test('is not made by a change where nobody has asked for it', () => {
     const orders = new Orders()
     const [before, after] = [{ a: 1 }, { a: 2 }]
-    orders.carry(before, ['a'], after)
+    orders.carry({ before, was: before, names: ['a'], after })
     expect(itemsOf(orders.of(after))).toEqual([{ member: 'a', score: 2 }])
   })
 })
