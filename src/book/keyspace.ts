@@ -167,7 +167,7 @@ export class Keyspace implements FlushTable {
   #changed(before: Fields, bytes: number, mutation: Patch): Fields {
     if (bytes <= maxCopiedBytes) return applyMutation(before, mutation, this.schema.blank) as Fields
     if (this.#ownCopies.has(before)) {
-      patchInto(before as Record<string, FieldValue>, mutation.fields, mutation.amounts)
+      patchInto(before, mutation.fields, mutation.amounts)
       return before
     }
     const after = applyMutation(before, mutation, this.schema.blank) as Fields

@@ -57,7 +57,7 @@ export function coalesce(earlier: Mutation, later: Mutation, blank: Fields): Mut
 export function coalesceInto(earlier: Exclude<Mutation, { kind: 'delete' }>, later: Patch): void {
   const fields = earlier.fields as Record<string, FieldValue>
   if (earlier.kind === 'set') patchInto(fields, later.fields, later.amounts)
-  else coalescePatchesInto(fields, earlier.amounts as Record<string, Amount>, later)
+  else coalescePatchesInto(fields, earlier.amounts, later)
 }
 
 /** The mutation decides the value by itself, whatever was there before. */

@@ -68,6 +68,45 @@ describe('a step', () => {
     await book.close()
   })
 
+  test('changes a large value where it is, and nobody who has it or is given it sees that', async () => {
+    const { book, users, turn, keyspace, at, add } = await opened()
+    await users.set('a', user('A'.repeat(5000), { visits: 1 }))
+    // Of what is loaded the tier knows by itself how large it is.
+    await book.flush()
+    await users.invalidate('a')
+    await users.get('a')
+    const given = keyspace.fresh('a')?.value
+    const told: unknown[] = []
+    keyspace.onPatched = ({ was, names, after }) => {
+      told.push([was.visits, names, after.visits])
+    }
+    await users.increment('a', { visits: 1 })
+    // The first change makes a copy: others may have what was loaded.
+    const own = keyspace.fresh('a')?.value
+    expect([given?.visits, own?.visits]).toEqual([1, 2])
+    const copy = await users.get('a')
+    await users.merge('a', { visits: 5 })
+    expect(keyspace.fresh('a')?.value).toBe(own)
+    expect([own?.visits, copy?.visits]).toEqual([5, 2])
+    expect(told).toEqual([
+      [1, ['visits'], 2],
+      [2, ['visits'], 5],
+    ])
+    // The value itself, written for another key: that one is its own.
+    turn.tryNow([at('a'), at('b', true)], () => {
+      const fields = turn.read(at('a'))
+      if (fields !== undefined) turn.write(at('b', true), { kind: 'set', fields })
+    })
+    await turn.done
+    turn.tryNow([at('a')], () => add(at('a'), 10))
+    await turn.done
+    expect([(await users.get('a'))?.visits, (await users.get('b'))?.visits]).toEqual([15, 5])
+    await book.flush()
+    for (const key of ['a', 'b']) await users.invalidate(key)
+    expect([(await users.get('a'))?.visits, (await users.get('b'))?.visits]).toEqual([15, 5])
+    await book.close()
+  })
+
   test('that reads what is not in memory runs when that is loaded, in the same turn', async () => {
     const { book, users, turn, at, add } = await opened()
     await users.set('a', user('Ada', { visits: 1 }))

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 
-import { applyMutation, coalesce } from '../../src/mutation/coalesce.ts'
+import { applyMutation, coalesce, coalesceInto, patchInto } from '../../src/mutation/coalesce.ts'
 import { addAmount, addDecimals } from '../../src/mutation/decimal.ts'
 import type { Fields, Mutation } from '../../src/mutation/mutation.ts'
 
@@ -52,6 +52,40 @@ describe('coalescing', () => {
         expect(applyMutation(start, folded, blank)).toEqual(applied)
       }),
       { numRuns: 2000 },
+    )
+  })
+
+  test('into a mutation of its own is the same, and changes no other', () => {
+    fc.assert(
+      fc.property(fc.array(mutation, { minLength: 2, maxLength: 8 }), (mutations) => {
+        const given = structuredClone(mutations)
+        const [first, second, ...others] = mutations as [Mutation, Mutation, ...Mutation[]]
+        let folded = coalesce(first, second, blank)
+        let own = second.kind === 'patch'
+        for (const later of others) {
+          const expected = coalesce(folded, later, blank)
+          if (own && folded.kind !== 'delete' && later.kind === 'patch') coalesceInto(folded, later)
+          else {
+            folded = expected
+            own = later.kind === 'patch'
+          }
+          expect(folded).toEqual(expected)
+        }
+        expect(mutations).toEqual(given)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('into a value of its own is the same as applying the patch', () => {
+    fc.assert(
+      fc.property(row, mutation, (start, patch) => {
+        fc.pre(patch.kind === 'patch')
+        if (patch.kind !== 'patch') return
+        const own = { ...start }
+        patchInto(own, patch.fields, patch.amounts)
+        expect(own).toEqual(applyMutation(start, patch, blank))
+      }),
     )
   })
 
