@@ -6,7 +6,10 @@
 import type { Fields, Position } from '../mutation/mutation.ts'
 import type { Looks } from './key-index.ts'
 
-/** What is cached of a key, as a view of this turn of the loop: after an await it may show something else. */
+/**
+ * What is cached of a key, as a view of this turn of the loop: after an await it may show something else, and a large value
+ * may have changed.
+ */
 export interface TierEntry {
   /** undefined: known to be absent (a delete, or a miss that is remembered). Never handed out without a copy. */
   readonly value: Fields | undefined
