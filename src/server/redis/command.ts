@@ -54,6 +54,8 @@ interface Described {
   readonly summary?: string
   /** One of these is the second argument, and then is the command. */
   readonly subcommands?: ReadonlyMap<string, Command>
+  /** The same command where its arguments ask for something that has to be done in another way. */
+  readonly variant?: (args: readonly string[]) => Command | undefined
 }
 
 export type Command = Described &

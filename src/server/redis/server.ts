@@ -86,7 +86,7 @@ export class Server {
   /** Keys by database, as they were when INFO counted them. */
   readonly keyCounts = new Map<number, number>()
   operationsPerSecond = 0
-  readonly #calls = new Map<Command, CommandStats>()
+  readonly #calls = new Map<string, CommandStats>()
   /** In the order in which they were read; their input does not wait for the end of the turn where it is much. */
   #due: Connection[] = []
   #dueBytes = 0
@@ -131,15 +131,15 @@ export class Server {
   }
 
   get commandStats(): [string, CommandStats][] {
-    return [...this.#calls].map(([command, stats]) => [command.name, stats])
+    return [...this.#calls]
   }
 
   /** The same object for as long as the server runs. */
-  statsOf(command: Command): CommandStats {
-    let stats = this.#calls.get(command)
+  statsOf({ name }: Command): CommandStats {
+    let stats = this.#calls.get(name)
     if (stats === undefined) {
       stats = { ...noCalls, times: new Times() }
-      this.#calls.set(command, stats)
+      this.#calls.set(name, stats)
     }
     return stats
   }
@@ -239,6 +239,7 @@ export class Server {
     const name = args[0] ?? ''
     const command = this.commands.get(name) ?? this.commands.get(name.toLowerCase())
     if (command === undefined) throw unknownCommand(name, args)
+    if (command.variant !== undefined) return command.variant(args) ?? command
     if (command.subcommands === undefined || args.length < 2) return command
     const subcommand = command.subcommands.get((args[1] ?? '').toLowerCase())
     if (subcommand !== undefined) return subcommand

@@ -287,6 +287,31 @@ describe('a transaction', () => {
     expect(await redis.call('EXEC')).toEqual([11, 12])
   })
 
+  test('has COPY in its place, and one into another database behind the rest', async () => {
+    const { client } = await served()
+    const redis = await client()
+    await redis.call('HSET', 'a', 'f', '1')
+    await redis.call('MULTI')
+    await redis.call('COPY', 'a', 'b')
+    await redis.call('SADD', 'b', 'm')
+    await redis.call('HSET', 'b', 'f', '2')
+    await redis.call('COPY', 'b', 'c', 'DB', '1')
+    await redis.call('HDEL', 'b', 'f')
+    expect(await redis.call('EXEC')).toEqual([
+      ...[1, new Failure('WRONGTYPE Operation against a key holding the wrong kind of value')],
+      // What the last one left is not there to be copied any more.
+      ...[0, 0, 1],
+    ])
+    expect(await redis.call('HGET', 'a', 'f')).toBe('1')
+    expect(await redis.call('COPY', 'a', 'a', 'DB', '1')).toBe(1)
+    const counted = String(await redis.call('INFO', 'commandstats'))
+    expect(counted.match(/cmdstat_copy:calls=\d+/g)).toEqual(['cmdstat_copy:calls=3'])
+    expect(
+      await redis.call('EVAL', "return redis.call('COPY', KEYS[1], KEYS[2])", 2, 'a', 'd'),
+    ).toBe(1)
+    expect(await redis.call('HGET', 'd', 'f')).toBe('1')
+  })
+
   test('that two clients race for is won by one of them each time', async () => {
     const { client } = await served()
     const clients = await Promise.all([1, 2, 3, 4].map(client))

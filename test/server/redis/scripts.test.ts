@@ -67,7 +67,7 @@ describe('EVAL', () => {
       "'SCAN', 0",
       "'DBSIZE'",
       "'FLUSHALL'",
-      "'COPY', 'a', 'b'",
+      "'COPY', 'a', 'b', 'DB', 1",
     ]) {
       expect(await failureOf(command)).toMatch(/^ERR .*not allowed from script/)
     }

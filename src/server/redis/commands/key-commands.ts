@@ -1,7 +1,7 @@
 /** Commands of keys, whatever their type. */
 
 import type { Fields } from '../../../mutation/mutation.ts'
-import { argumentOf, lookUp, targetOf, type Call, inGroup } from '../command.ts'
+import { argumentOf, inGroup, lookUp, targetOf, type Call, type Command } from '../command.ts'
 import { deadlineOf } from '../deadline.ts'
 import { databaseCount } from '../databases.ts'
 import { matchesGlob } from '../glob.ts'
@@ -193,21 +193,40 @@ async function acrossDatabases(
   return reply
 }
 
-async function copy(call: Call): Promise<string> {
-  const { replace, database } = copyFlags(call)
-  const name = argumentOf(call, 2)
-  if (database === call.session.database && name === argumentOf(call, 1)) {
+/** Within a database it is a step as any other. Another one may have to be made usable first. */
+const copyAcross: Command = {
+  name: 'copy',
+  group: 'generic',
+  arity: -3,
+  flags: ['write', 'denyoom'],
+  wait: async (call) => {
+    const flags = copyFlags(call)
+    checkDifferent(call, flags)
+    const to = { name: argumentOf(call, 2), database: flags.database }
+    return acrossDatabases(call, to, (...targets) => copyTo(call, targets, flags))
+  },
+}
+
+function copy(call: Call): string {
+  const flags = copyFlags(call)
+  checkDifferent(call, flags)
+  return copyTo(call, [targetOf(call), targetOf(call, 1)], flags)
+}
+
+function checkDifferent(call: Call, { database }: CopyFlags): void {
+  if (database === call.session.database && argumentOf(call, 1) === argumentOf(call, 2)) {
     throw new RedisError('ERR source and destination objects are the same')
   }
-  return acrossDatabases(call, { name, database }, (from, to) => {
-    const current = lookUp(call, from)
-    if (current === undefined) return zero
-    if (to.space.live(to) !== undefined && !replace) return zero
-    checkSameKind(from, to)
-    copyOver(call, current, { from, to })
-    call.server.events.tell(to, 'generic', 'copy_to')
-    return one
-  })
+}
+
+function copyTo(call: Call, [from, to]: readonly [Target, Target], { replace }: CopyFlags): string {
+  const current = lookUp(call, from)
+  if (current === undefined) return zero
+  if (to.space.live(to) !== undefined && !replace) return zero
+  checkSameKind(from, to)
+  copyOver(call, current, { from, to })
+  call.server.events.tell(to, 'generic', 'copy_to')
+  return one
 }
 
 async function move(call: Call): Promise<string> {
@@ -433,7 +452,15 @@ export const keyCommands = inGroup('generic', [
     keys: [1, 2, 1],
     run: (call) => (rename(call, false) ? one : zero),
   },
-  { name: 'copy', arity: -3, flags: ['write', 'denyoom'], wait: copy },
+  {
+    name: 'copy',
+    arity: -3,
+    flags: ['write', 'denyoom'],
+    keys: [1, 2, 1],
+    run: copy,
+    variant: (args) =>
+      args.some((word, at) => at > 2 && word.toLowerCase() === 'db') ? copyAcross : undefined,
+  },
   { name: 'move', arity: 3, flags: ['write', 'fast'], wait: move },
   { name: 'keys', arity: 2, flags: ['readonly'], wait: keys },
   { name: 'scan', arity: -2, flags: ['readonly'], wait: scan },
