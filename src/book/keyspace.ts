@@ -50,6 +50,8 @@ export class Keyspace implements FlushTable {
   readonly schema: TableSchema
   readonly codec: RowCodec
   readonly loader: Loader
+  /** A patch may take fields of its documents away. */
+  readonly removesFields: boolean
   /** Told of each key that the sweep deletes because its time is over, and when no crash can take that back. */
   onExpired: ((key: string, done: Promise<unknown>) => void) | undefined = undefined
   /** Told of each value that a patch has made of another: what is known of that one can be carried over. */
@@ -80,6 +82,7 @@ export class Keyspace implements FlushTable {
     this.#clock = parts.clock
     this.#lanes = lanes
     this.#nameHash = hashText(name)
+    this.removesFields = schema.document && parts.store.capabilities.removals === true
     this.loader = new Loader(name, schema, parts, (key, value, position) => {
       this.#keep(key, value, position, this.options.ttlMs)
     })
@@ -167,7 +170,7 @@ export class Keyspace implements FlushTable {
   #changed(before: Fields, bytes: number, mutation: Patch): Fields {
     if (bytes <= maxCopiedBytes) return applyMutation(before, mutation, this.schema.blank) as Fields
     if (this.#ownCopies.has(before)) {
-      patchInto(before, mutation.fields, mutation.amounts)
+      patchInto(before, mutation)
       return before
     }
     const after = applyMutation(before, mutation, this.schema.blank) as Fields
@@ -334,6 +337,6 @@ function fieldsOf(fields: Fields, names: readonly string[]): Fields {
   return some
 }
 
-function namesIn({ fields, amounts }: Patch): string[] {
-  return [...Object.keys(fields), ...Object.keys(amounts)]
+function namesIn({ fields, amounts, removed = {} }: Patch): string[] {
+  return [fields, amounts, removed].flatMap((part) => Object.keys(part))
 }

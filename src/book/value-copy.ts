@@ -29,7 +29,7 @@ export function estimateBytes(fields: Fields, names: FieldNames): number {
   return bytes
 }
 
-/** By how much `after` takes more than `before`, which has the same fields but for those with these names. */
+/** By how much `after` takes more than `before`, which has the same fields but for those with these names, if they are there. */
 export function estimateGrowth(
   before: Fields,
   after: Fields,
@@ -38,7 +38,7 @@ export function estimateGrowth(
 ): number {
   let bytes = 0
   for (const name of changed) {
-    bytes += bytesOf(after, name, names)
+    if (Object.hasOwn(after, name)) bytes += bytesOf(after, name, names)
     if (Object.hasOwn(before, name)) bytes -= bytesOf(before, name, names)
   }
   return bytes

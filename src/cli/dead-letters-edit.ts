@@ -108,6 +108,11 @@ function contentOf({ id, mutation }: DeadLetter): Content {
       `Dead letter ${id} is a delete: it has no columns to edit. Retry or discard it.`,
     )
   }
+  if (mutation.kind === 'patch' && mutation.removed !== undefined) {
+    throw new UsageError(
+      `Dead letter ${id} takes fields of a document away: it has nothing to edit. Retry or discard it.`,
+    )
+  }
   return mutation.kind === 'set' || !hasAmounts(mutation) ? mutation.fields : mutation.amounts
 }
 

@@ -126,8 +126,8 @@ function contentLines(terminal: Terminal, { mutation }: DeadLetter, current: Cur
   }
   const rows = contentRows(mutation).map(([column = '', write = '']) => {
     const value = now?.[column]
-    const wanted =
-      mutation.kind === 'patch' && column in mutation.amounts ? undefined : mutation.fields[column]
+    const isAmount = mutation.kind === 'patch' && Object.hasOwn(mutation.amounts, column)
+    const wanted = isAmount ? undefined : mutation.fields[column]
     const same = wanted !== undefined && isDeepStrictEqual(wanted, value)
     return [
       column,
@@ -151,7 +151,11 @@ function contentRows(mutation: DeadLetter['mutation']): string[][] {
     const text = String(by)
     return [column, text.startsWith('-') ? text : `+${text}`]
   })
-  return [...fields, ...amounts].map(([column = '', text = '']) => [printable(column), text])
+  const removed = Object.keys(mutation.removed ?? {}).map((name) => [name, '(removed)'])
+  return [...fields, ...amounts, ...removed].map(([column = '', text = '']) => [
+    printable(column),
+    text,
+  ])
 }
 
 function shown(value: unknown): string {

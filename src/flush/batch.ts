@@ -89,6 +89,8 @@ function folded(
 function widens(earlier: Mutation, later: Mutation): boolean {
   if (later.kind !== 'patch' || earlier.kind === 'delete') return false
   for (const name in later.fields) if (!Object.hasOwn(earlier.fields, name)) return true
+  if (later.removed === undefined || earlier.kind === 'set') return false
+  for (const name in later.removed) if (earlier.removed?.[name] !== true) return true
   return false
 }
 

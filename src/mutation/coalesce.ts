@@ -15,7 +15,7 @@
  */
 
 import { addAmount } from './decimal.ts'
-import type { Amount, Amounts, Fields, FieldValue, Mutation, Patch } from './mutation.ts'
+import type { Amount, Fields, FieldValue, Mutation, Patch } from './mutation.ts'
 import { overlay } from './overlay.ts'
 
 /** The one delete: it carries nothing. */
@@ -33,7 +33,7 @@ export function applyMutation(
     case 'delete':
       return undefined
     case 'patch':
-      return patchFields(value ?? blank, mutation.fields, mutation.amounts)
+      return patchFields(value ?? blank, mutation)
   }
 }
 
@@ -42,9 +42,9 @@ export function coalesce(earlier: Mutation, later: Mutation, blank: Fields): Mut
   if (later.kind !== 'patch') return later
   switch (earlier.kind) {
     case 'set':
-      return { kind: 'set', fields: patchFields(earlier.fields, later.fields, later.amounts) }
+      return { kind: 'set', fields: patchFields(earlier.fields, later) }
     case 'delete':
-      return { kind: 'set', fields: patchFields(blank, later.fields, later.amounts) }
+      return { kind: 'set', fields: patchFields(blank, later) }
     case 'patch':
       return coalescePatches(earlier, later)
   }
@@ -55,9 +55,8 @@ export function coalesce(earlier: Mutation, later: Mutation, blank: Fields): Mut
  * `later`, and not have been given away since.
  */
 export function coalesceInto(earlier: Exclude<Mutation, { kind: 'delete' }>, later: Patch): void {
-  const fields = earlier.fields as Record<string, FieldValue>
-  if (earlier.kind === 'set') patchInto(fields, later.fields, later.amounts)
-  else coalescePatchesInto(fields, earlier.amounts, later)
+  if (earlier.kind === 'set') patchInto(earlier.fields as Record<string, FieldValue>, later)
+  else coalescePatchesInto(earlier, later)
 }
 
 /** The mutation decides the value by itself, whatever was there before. */
@@ -65,51 +64,80 @@ export function isDeterminate(mutation: Mutation): boolean {
   return mutation.kind !== 'patch'
 }
 
-function patchFields(base: Fields, fields: Fields, amounts: Amounts): Fields {
-  const result = overlay(base, fields)
-  addInto(result, amounts)
+function patchFields(base: Fields, patch: Patch): Fields {
+  const result = overlay(base, patch.fields)
+  change(result, patch)
   return result
 }
 
 /** The same as `applyMutation` of a patch, by changing the value: only where nobody else has it. */
-export function patchInto(
-  value: Record<string, FieldValue>,
-  fields: Fields,
-  amounts: Amounts,
-): void {
-  for (const name of Object.keys(fields)) value[name] = fields[name] as FieldValue
-  addInto(value, amounts)
+export function patchInto(value: Record<string, FieldValue>, patch: Patch): void {
+  for (const name of Object.keys(patch.fields)) value[name] = patch.fields[name] as FieldValue
+  change(value, patch)
 }
 
-function addInto(value: Record<string, FieldValue>, amounts: Amounts): void {
+/** What a patch does beside laying its fields over. */
+function change(value: Record<string, FieldValue>, { amounts, removed }: Patch): void {
   for (const name of Object.keys(amounts)) {
     value[name] = addAmount(value[name] ?? null, amounts[name] as Amount)
   }
+  if (removed !== undefined) without(value, removed)
+}
+
+/** A patch that nobody else has. */
+interface OwnPatch {
+  readonly kind: 'patch'
+  readonly fields: Record<string, FieldValue>
+  readonly amounts: Record<string, Amount>
+  removed: Record<string, true> | undefined
 }
 
 function coalescePatches(earlier: Patch, later: Patch): Patch {
-  const fields = overlay(earlier.fields, {})
-  const amounts = { ...earlier.amounts }
-  coalescePatchesInto(fields, amounts, later)
-  return { kind: 'patch', fields, amounts }
+  const own: OwnPatch = {
+    kind: 'patch',
+    fields: overlay(earlier.fields, {}),
+    amounts: { ...earlier.amounts },
+    removed: earlier.removed === undefined ? undefined : { ...earlier.removed },
+  }
+  coalescePatchesInto(own, later)
+  return own
 }
 
-function coalescePatchesInto(
-  fields: Record<string, FieldValue>,
-  amounts: Record<string, Amount>,
-  later: Patch,
-): void {
-  for (const name of Object.keys(later.fields)) {
-    fields[name] = later.fields[name] as FieldValue
-    // A later merge of the column makes what was added before it irrelevant.
-    if (Object.hasOwn(amounts, name)) delete amounts[name]
-  }
+function coalescePatchesInto(earlier: Patch, later: Patch): void {
+  const own = earlier as OwnPatch
+  const { fields, amounts } = own
+  for (const name of Object.keys(later.fields)) fields[name] = later.fields[name] as FieldValue
+  // A later merge of the column makes what was added before it irrelevant.
+  if (!isEmpty(amounts)) without(amounts, later.fields)
+  if (own.removed !== undefined) without(own.removed, later.fields)
   for (const name of Object.keys(later.amounts)) {
     const amount = later.amounts[name] as Amount
-    if (Object.hasOwn(fields, name)) fields[name] = addAmount(fields[name] as FieldValue, amount)
-    else
+    if (own.removed !== undefined && Object.hasOwn(own.removed, name)) {
+      fields[name] = addAmount(null, amount)
+      without(own.removed, { [name]: true })
+    } else if (Object.hasOwn(fields, name)) {
+      fields[name] = addAmount(fields[name] as FieldValue, amount)
+    } else {
       amounts[name] = Object.hasOwn(amounts, name)
         ? addAmount(amounts[name] as Amount, amount)
         : amount
+    }
   }
+  if (later.removed === undefined) return
+  own.removed = Object.assign(own.removed ?? {}, later.removed)
+  without(fields, later.removed)
+  if (!isEmpty(amounts)) without(amounts, later.removed)
+}
+
+/** In place. */
+function without(target: Record<string, unknown>, names: Readonly<Record<string, unknown>>): void {
+  for (const name of Object.keys(names)) {
+    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- names of fields, in a table of them
+    delete target[name]
+  }
+}
+
+function isEmpty(record: object): boolean {
+  for (const _ in record) return false
+  return true
 }

@@ -23,16 +23,25 @@ export type Fields = Readonly<Record<string, FieldValue>>
 export type Amount = number | bigint | string
 export type Amounts = Readonly<Record<string, Amount>>
 
+/** Names of fields that go. */
+export type Removed = Readonly<Record<string, true>>
+
 /**
  * - `set`: the value becomes exactly these fields.
  * - `delete`: no value.
- * - `patch`: a merge has `fields` only, an increment has `amounts` only; coalescing makes mixed ones, in which no
- *   column is in both. On no value a patch inserts: its fields over the table's blank row, amounts added to that.
+ * - `patch`: a merge has `fields` only, an increment has `amounts` only; coalescing makes mixed ones. No name is in two of
+ *   its parts. On no value a patch inserts: its fields over the table's blank row, amounts added to that. It takes away
+ *   `removed` fields of documents, where the store can (`StoreCapabilities.removals`): a column cannot go.
  */
 export type Mutation =
   | { readonly kind: 'set'; readonly fields: Fields }
   | { readonly kind: 'delete' }
-  | { readonly kind: 'patch'; readonly fields: Fields; readonly amounts: Amounts }
+  | {
+      readonly kind: 'patch'
+      readonly fields: Fields
+      readonly amounts: Amounts
+      readonly removed?: Removed | undefined
+    }
 
 export type Patch = Extract<Mutation, { kind: 'patch' }>
 

@@ -11,7 +11,7 @@
  *
  * Numbers are little-endian. The position is not in it: records of a batch are consecutive, so the batch says it.
  * The payload is the JSON of the fields (set, merge), of the amounts (increment), of [fields, amounts] (a patch with
- * both), the text itself (a set of a document that is one text), or empty (delete). What JSON cannot say is tagged:
+ * both) or [fields, amounts, removed names] (one that takes fields away), the text itself (a set of a document that is one text), or empty (delete). What JSON cannot say is tagged:
  * {"$bigint":"9007199254740993"}, {"$bytes":"base64"}, {"$number":"NaN"}; in a tagged payload a name of the value's own
  * that starts with `$` has one more.
  *
@@ -21,7 +21,7 @@
 
 import { assert, unreachable } from '../base/assert.ts'
 import { DaybookError } from '../base/errors.ts'
-import type { Amounts, Entry, Fields, FieldValue, Mutation, Position } from './mutation.ts'
+import type { Amounts, Entry, Fields, FieldValue, Mutation, Position, Removed } from './mutation.ts'
 
 export const maxCacheNameBytes = 255
 export const maxKeyBytes = 65_535
@@ -209,6 +209,7 @@ function retryAt(buffer: Buffer, offset: number): string {
 
 function kindOf(mutation: Exclude<Mutation, { kind: 'delete' }>): number {
   if (mutation.kind === 'set') return kinds.set
+  if (mutation.removed !== undefined) return kinds.patch
   if (isEmpty(mutation.amounts)) return kinds.merge
   return isEmpty(mutation.fields) ? kinds.increment : kinds.patch
 }
@@ -242,7 +243,10 @@ function plainPayload(mutation: Exclude<Mutation, { kind: 'delete' }>): string {
   const kind = kindOf(mutation)
   if (kind === kinds.merge) return JSON.stringify(mutation.fields)
   if (kind === kinds.increment) return JSON.stringify(mutation.amounts)
-  return JSON.stringify([mutation.fields, mutation.amounts])
+  const { fields, amounts, removed } = mutation
+  return JSON.stringify(
+    removed === undefined ? [fields, amounts] : [fields, amounts, Object.keys(removed)],
+  )
 }
 
 function taggedPayload(mutation: Exclude<Mutation, { kind: 'delete' }>): string {
@@ -250,7 +254,9 @@ function taggedPayload(mutation: Exclude<Mutation, { kind: 'delete' }>): string 
   const kind = kindOf(mutation)
   if (kind === kinds.merge) return JSON.stringify(tag(mutation.fields))
   if (kind === kinds.increment) return JSON.stringify(tag(mutation.amounts))
-  return JSON.stringify([tag(mutation.fields), tag(mutation.amounts)])
+  const parts = [tag(mutation.fields), tag(mutation.amounts)]
+  if (mutation.removed !== undefined) parts.push(Object.keys(mutation.removed))
+  return JSON.stringify(parts)
 }
 
 /** True where JSON says all of it. */
@@ -335,9 +341,14 @@ function decodeMutation(flags: number, payload: string): Mutation {
     case kinds.increment:
       return { kind: 'patch', fields: {}, amounts: asAmounts(value) }
     case kinds.patch: {
-      assert(Array.isArray(value) && value.length === 2, payloadFits)
-      const [fields, amounts] = value as readonly unknown[]
-      return { kind: 'patch', fields: asFields(fields), amounts: asAmounts(amounts) }
+      assert(Array.isArray(value) && (value.length === 2 || value.length === 3), payloadFits)
+      const [fields, amounts, removed] = value as readonly unknown[]
+      const patch = {
+        kind: 'patch',
+        fields: asFields(fields),
+        amounts: asAmounts(amounts),
+      } as const
+      return removed === undefined ? patch : { ...patch, removed: asRemoved(removed) }
     }
     default:
       return unreachable(kind as never)
@@ -364,6 +375,16 @@ function asAmounts(value: unknown): Amounts {
     assert(['number', 'bigint', 'string'].includes(typeof amounts[name]), payloadFits)
   }
   return amounts as Amounts
+}
+
+function asRemoved(value: unknown): Removed {
+  assert(Array.isArray(value) && value.every((name) => typeof name === 'string'), payloadFits)
+  const removed: Record<string, true> = {}
+  for (const name of value as readonly string[]) {
+    refuseProto(name)
+    removed[name] = true
+  }
+  return removed
 }
 
 function refuseProto(name: string): void {

@@ -160,6 +160,7 @@ class MemoryStoreImplementation implements MemoryStore {
       transactions: true,
       concurrency: options.concurrency ?? 4,
       patches: options.patches ?? true,
+      removals: options.patches ?? true,
     }
   }
 

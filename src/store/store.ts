@@ -15,6 +15,8 @@ export interface StoreCapabilities {
   readonly concurrency: number
   /** Patches (merge, increment) reach the database as such. Without it they are resolved to a `set` first. */
   readonly patches: boolean
+  /** Patches may take fields of documents away. Default false: then such a change is a `set` of all that is left. */
+  readonly removals?: boolean
   /**
    * False: the store keeps no checkpoint beyond this process, and `open` answers position 0 for every lane; the book
    * keeps them in a file of its directory instead. Default true.

@@ -29,6 +29,8 @@ export interface StoreSuiteOptions {
   /** As the store's own capabilities: a test checks that they agree. */
   readonly transactions: boolean
   readonly patches: boolean
+  /** Patches may take fields of documents away. Default false. */
+  readonly removals?: boolean
   /** Foreign keys and NOT NULL are checked by the database. */
   readonly constraints: boolean
   /** Kinds of columns that `suite_types` has: each must be there, and round-trips. */
@@ -55,6 +57,7 @@ export function storeSuite(name: string, runner: SuiteRunner, options: StoreSuit
     typeTests(suite)
     if (options.transactions) transactionTests(suite)
     if (options.patches) patchTests(suite)
+    if (options.removals === true) removalTests(suite)
     if (options.constraints) constraintTests(suite)
     if (options.expiries !== false) expiryTests(suite)
     closingTests(suite)
@@ -111,6 +114,7 @@ function openingTests({ test, options }: Suite): void {
     const { store } = await bench.open()
     assert.equal(store.capabilities.transactions, options.transactions)
     assert.equal(store.capabilities.patches, options.patches)
+    assert.equal(store.capabilities.removals ?? false, options.removals ?? false)
     assert.ok(
       Number.isInteger(store.capabilities.concurrency) && store.capabilities.concurrency >= 1,
     )
@@ -587,6 +591,50 @@ function patchTests({ test }: Suite): void {
       { name: null, x: 1 },
     ])
   })
+}
+
+function removalTests({ test }: Suite): void {
+  test('takes fields of documents away, whatever their names, and leaves the others', async (bench) => {
+    const { store } = await bench.open()
+    const documents = await describe(store, undefined)
+    const strange = ['', 'NULL', '"', '\\', '{}', 'a,b', "it's", '$1', ' ', 'é', '%', '?']
+    const all = Object.fromEntries([...strange, 'x', 'y'].map((name) => [name, 1]))
+    await commit(store, 0, 1, [
+      rows(documents, {
+        a: set(all),
+        b: set({ x: 1, y: { x: 1 }, z: null }),
+        c: set({ x: 1 }),
+        d: set({ '': 'text' }),
+        e: set({ '': 'text' }),
+      }),
+    ])
+    await commit(store, 0, 2, [
+      rows(documents, {
+        a: removal(strange),
+        b: removal(['x', 'z', 'nothing'], { w: 2 }),
+        c: removal(['x']),
+        d: removal(['x']),
+        e: removal(['x'], { y: 1 }),
+        n: removal(['x'], { y: 1 }),
+        o: removal(['x']),
+      }),
+    ])
+    assert.deepEqual(await loadRows(store, documents, ['a', 'b', 'c', 'd', 'n', 'o']), [
+      { x: 1, y: 1 },
+      { y: { x: 1 }, w: 2 },
+      {},
+      { '': 'text' },
+      { y: 1 },
+      {},
+    ])
+    // What is laid over a document that is no object replaces it, as a merge does.
+    assert.equal((await loadRows(store, documents, ['e']))[0]?.['y'], 1)
+  })
+}
+
+function removal(names: readonly string[], fields: Fields = {}): Mutation {
+  const removed = Object.fromEntries(names.map((name) => [name, true as const]))
+  return { kind: 'patch', fields, amounts: {}, removed }
 }
 
 function constraintTests({ test }: Suite): void {

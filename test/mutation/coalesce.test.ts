@@ -40,6 +40,93 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
 )
 const value = fc.option(row, { nil: undefined })
 
+/** Of documents, whose fields may go. No name is in two parts of a patch. */
+const documentMutation: fc.Arbitrary<Mutation> = fc.oneof(
+  fc
+    .dictionary(fc.constantFrom('a', 'b', 'c'), fc.integer())
+    .map((fields): Mutation => ({ kind: 'set', fields })),
+  fc.constant<Mutation>({ kind: 'delete' }),
+  fc
+    .record({ a: partOf(), b: partOf(), c: partOf() })
+    .map((parts) => patchOf(Object.entries(parts))),
+)
+
+function partOf(): fc.Arbitrary<string> {
+  return fc.constantFrom('none', 'set', 'add', 'remove')
+}
+
+function patchOf(parts: readonly (readonly [name: string, part: string])[]): Mutation {
+  const named = (part: string): string[] =>
+    parts.filter(([, given]) => given === part).map(([name]) => name)
+  return {
+    kind: 'patch',
+    fields: Object.fromEntries(named('set').map((name) => [name, name.charCodeAt(0)])),
+    amounts: Object.fromEntries(named('add').map((name) => [name, 3])),
+    removed: Object.fromEntries(named('remove').map((name) => [name, true as const])),
+  }
+}
+
+describe('coalescing changes of documents', () => {
+  const start = fc.option(fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), fc.integer()), {
+    nil: undefined,
+  })
+
+  test('equals applying them one after the other, with fields that go', () => {
+    fc.assert(
+      fc.property(
+        start,
+        fc.array(documentMutation, { minLength: 1, maxLength: 8 }),
+        (before, mutations) => {
+          const given = structuredClone(mutations)
+          const applied = mutations.reduce<Fields | undefined>(
+            (now, next) => applyMutation(now, next, {}),
+            before,
+          )
+          const folded = mutations.reduce((earlier, later) => coalesce(earlier, later, {}))
+          expect(applyMutation(before, folded, {})).toEqual(applied)
+          expect(mutations).toEqual(given)
+        },
+      ),
+      { numRuns: 3000 },
+    )
+  })
+
+  test('into what is its own is the same', () => {
+    fc.assert(
+      fc.property(
+        documentMutation,
+        documentMutation,
+        documentMutation,
+        fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), fc.integer()),
+        (first, second, third, before) => {
+          fc.pre(second.kind === 'patch' && third.kind === 'patch')
+          if (second.kind !== 'patch' || third.kind !== 'patch') return
+          const own = coalesce(first, second, {})
+          const expected = coalesce(own, third, {})
+          if (own.kind !== 'delete') coalesceInto(own, third)
+          expect(own).toEqual(expected)
+          const after = applyMutation(before, third, {})
+          patchInto(before, third)
+          expect(before).toEqual(after)
+        },
+      ),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('a field that went, and to which something is added, begins anew', () => {
+    const removed = patchOf([['a', 'remove']])
+    const added = patchOf([['a', 'add']])
+    expect(coalesce(removed, added, {})).toEqual({
+      kind: 'patch',
+      fields: { a: 3 },
+      amounts: {},
+      removed: {},
+    })
+    expect(applyMutation({ a: 5, b: 1 }, coalesce(added, removed, {}), {})).toEqual({ b: 1 })
+  })
+})
+
 describe('coalescing', () => {
   test('equals applying the mutations one after the other', () => {
     fc.assert(
@@ -83,7 +170,7 @@ describe('coalescing', () => {
         fc.pre(patch.kind === 'patch')
         if (patch.kind !== 'patch') return
         const own = { ...start }
-        patchInto(own, patch.fields, patch.amounts)
+        patchInto(own, patch)
         expect(own).toEqual(applyMutation(start, patch, blank))
       }),
     )

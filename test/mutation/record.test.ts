@@ -2,7 +2,14 @@ import assert from 'node:assert/strict'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isDaybookError } from '../../src/base/errors.ts'
-import type { Amounts, Entry, Fields, FieldValue, Mutation } from '../../src/mutation/mutation.ts'
+import type {
+  Amounts,
+  Entry,
+  Fields,
+  FieldValue,
+  Mutation,
+  Removed,
+} from '../../src/mutation/mutation.ts'
 import {
   decodeRecord,
   encodeRecord,
@@ -73,7 +80,18 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
   fc.string({ unit: 'binary' }).map((text) => ({ kind: 'set' as const, fields: { '': text } })),
   fc.record({ kind: fc.constant('delete' as const) }, { noNullPrototype: true }),
   fc.record({ kind: fc.constant('patch' as const), fields, amounts }, { noNullPrototype: true }),
+  fc.record(
+    { kind: fc.constant('patch' as const), fields, amounts, removed: removedFields() },
+    { noNullPrototype: true },
+  ),
 )
+
+function removedFields(): fc.Arbitrary<Removed> {
+  return fc.dictionary(fieldName, fc.constant(true as const), {
+    maxKeys: 4,
+    noNullPrototype: true,
+  })
+}
 
 describe('a record', () => {
   test('gives every entry back exactly, at any offset', () => {

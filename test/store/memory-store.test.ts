@@ -25,6 +25,7 @@ storeSuite(
     },
     transactions: true,
     patches: true,
+    removals: true,
     constraints: true,
     types: Object.values(suiteTables['suite_types']?.columns ?? {}).map(
       (column) => column.type.kind,

@@ -58,6 +58,7 @@ describe.skipIf(unavailable !== undefined)(
         },
         transactions: true,
         patches: true,
+        removals: true,
         constraints: true,
         // prettier-ignore
         types: ['text', 'integer', 'numeric', 'float', 'boolean', 'timestamptz', 'timestamp', 'date', 'time', 'uuid',

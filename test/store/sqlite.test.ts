@@ -42,6 +42,7 @@ storeSuite(
     },
     transactions: true,
     patches: true,
+    removals: true,
     constraints: true,
     types: [
       ...(['text', 'integer', 'numeric', 'float', 'boolean', 'timestamptz', 'timestamp'] as const),

@@ -78,5 +78,5 @@ export function pageParameters(maxLimit: number): Parameter[] {
 
 export const mutation = object(
   { kind: { type: 'string', enum: ['set', 'delete', 'patch'] } },
-  { fields, amounts: fields },
+  { fields, amounts: fields, removed: fields },
 )

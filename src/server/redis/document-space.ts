@@ -10,7 +10,8 @@
  *
  * Strings, names and members are stored as `binary-text.ts` says. A name of the client's own that begins with `$` has one
  * more. A score is a number, or the text "inf" or "-inf". A deadline is wall time, survives restarts, and null where it was
- * taken back. Changes of a few fields are patches; where a field goes, the rest is written anew.
+ * taken back. Changes of a few fields are patches. Where a field goes, the rest is written anew if it is small, or if the store
+ * cannot take a field away.
  */
 
 import type { Fields, FieldValue, Mutation } from '../../mutation/mutation.ts'
@@ -18,6 +19,7 @@ import type { Keyspace } from '../../book/keyspace.ts'
 import type { Turn } from '../../book/turn.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import { binaryOf, binaryOfName, isOwnName, nameOf, textOf } from './binary-text.ts'
+import { FieldCounts, maxCounted } from './field-counts.ts'
 import { decimalOf, integerOf, maxInteger, minInteger, sumOfDecimals } from './numbers.ts'
 import { Orders } from './orders.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
@@ -42,6 +44,7 @@ export class DocumentSpace implements Space {
   readonly #events: KeyspaceEvents
   readonly #prefix: string
   readonly #orders = new Orders()
+  readonly #counts = new FieldCounts()
 
   /** `prefix` is what the client's names have before the key: empty, or `sessions:`. */
   constructor(keyspace: Keyspace, around: Around, prefix: string) {
@@ -135,9 +138,8 @@ export class DocumentSpace implements Space {
   }
 
   fieldCount(current: Fields): number {
-    let count = 0
-    for (const name in current) if (isOwnName(name) && current[name] !== null) count++
-    return count
+    this.#carryOver()
+    return this.#counts.of(current)
   }
 
   setFields(
@@ -221,8 +223,7 @@ export class DocumentSpace implements Space {
 
   sorted(current: Fields): SortedMembers {
     if (current[type] !== 'zset') throw wrongType()
-    // From now on: no other value has an order that could be carried over.
-    this.keyspace.onPatched ??= (change) => this.#orders.carry(change)
+    this.#carryOver()
     return this.#orders.of(current)
   }
 
@@ -269,15 +270,31 @@ export class DocumentSpace implements Space {
   /** A hash or a set, sorted or not, without its last member does not exist. */
   #without(target: Target, current: Fields, names: readonly string[]): void {
     const gone = new Set(names.map((name) => nameOf(name, false)))
+    const at = current[deadline]
+    const atMs = typeof at === 'number' ? at : undefined
+    // What is larger than what goes has something left.
+    if (this.keyspace.removesFields && this.fieldCount(current) > gone.size + maxCounted) {
+      const removed: Record<string, true> = {}
+      for (const name of gone) removed[name] = true
+      this.#write(target, { kind: 'patch', fields: {}, amounts: noAmounts, removed }, atMs)
+      return
+    }
     const left = Object.entries(current).filter(
       ([name, value]) => !gone.has(name) && value !== null,
     )
     if (left.some(([name]) => isOwnName(name))) {
-      const at = current[deadline]
       const fields = Object.fromEntries(left)
       this.#orders.carry({ before: current, was: current, names: [...gone], after: fields })
-      this.#write(target, { kind: 'set', fields }, typeof at === 'number' ? at : undefined)
+      this.#write(target, { kind: 'set', fields }, atMs)
     } else this.delete(target)
+  }
+
+  /** From now on: no value before has an order or a count that could be carried over. */
+  #carryOver(): void {
+    this.keyspace.onPatched ??= (change) => {
+      this.#orders.carry(change)
+      this.#counts.carry(change)
+    }
   }
 
   #write(target: Target, mutation: Mutation, expiresAtMs: number | undefined): void {

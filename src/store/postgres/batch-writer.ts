@@ -166,11 +166,12 @@ function sortRows(physical: PhysicalTable, { schema, rows }: TableMutations): So
     if (mutation.kind === 'set') sets.push({ parts, fields: mutation.fields })
     else if (mutation.kind === 'delete') deletes.push({ parts })
     else {
-      const { fields, amounts } = mutation
-      const { id, shape } = patchShape(physical, fields, amounts)
+      const { fields, amounts, removed } = mutation
+      const { id, shape } = patchShape(physical, mutation)
       const group = patches.get(id)
-      if (group === undefined) patches.set(id, { shape, rows: [{ parts, fields, amounts }] })
-      else group.rows.push({ parts, fields, amounts })
+      const patch = { parts, fields, amounts, removed }
+      if (group === undefined) patches.set(id, { shape, rows: [patch] })
+      else group.rows.push(patch)
     }
   }
   return { physical, deletes, sets, patches }

@@ -71,7 +71,12 @@ export class PostgresStore implements Store {
     this.#options = options
     this.#loadDriver = loadDriver
     this.#clock = clock
-    this.capabilities = { transactions: true, concurrency: options.concurrency, patches: true }
+    this.capabilities = {
+      transactions: true,
+      concurrency: options.concurrency,
+      patches: true,
+      removals: true,
+    }
     const waitMs = options.connectTimeoutMs + options.statementTimeoutMs
     const open = async (signal: AbortSignal): Promise<Connection> =>
       Connection.open(await this.#loadDriver(), options, clock, signal)

@@ -7,11 +7,18 @@
  */
 
 import { assert } from '../../base/assert.ts'
-import type { Amount, Amounts, Fields, FieldValue } from '../../mutation/mutation.ts'
+import type {
+  Amount,
+  Amounts,
+  Fields,
+  FieldValue,
+  Patch,
+  Removed,
+} from '../../mutation/mutation.ts'
 import { rejectedError } from '../failure.ts'
 import type { ColumnType } from '../schema.ts'
 import { quoteLiteral } from '../sql.ts'
-import { quoteElement, quoteJson } from './array-text.ts'
+import { arrayText, quoteElement, quoteJson } from './array-text.ts'
 import { copyFieldText } from './copy-text.ts'
 import { decodeField, encodeField, needsQuotes } from './field-text.ts'
 
@@ -53,6 +60,7 @@ export interface KeyedFields {
 
 export interface KeyedPatch extends KeyedFields {
   readonly amounts: Amounts
+  readonly removed: Removed | undefined
 }
 
 /** The columns that a patch touches: patches of one shape share a statement. */
@@ -61,6 +69,8 @@ export interface PatchShape {
   readonly amounts: readonly PhysicalColumn[]
   /** Fields that no column takes. */
   readonly rest: boolean
+  /** Such fields go. */
+  readonly removes: boolean
 }
 
 /** The only field of a document that is not an object; see `store/row.ts`. */
@@ -138,18 +148,19 @@ export function deleteStatement(
 /** The shape of a patch, and a text that is the same for the same shape. Throws for a column that is not there. */
 export function patchShape(
   table: PhysicalTable,
-  fields: Fields,
-  amounts: Amounts,
+  { fields, amounts, removed }: Patch,
 ): { readonly shape: PatchShape; readonly id: string } {
   const shape: PatchShape = {
     fields: table.columns.filter((column) => Object.hasOwn(fields, column.name)),
     amounts: table.columns.filter((column) => Object.hasOwn(amounts, column.name)),
     rest: hasMore(fields, table.columns),
+    removes: removed !== undefined,
   }
   if (shape.rest && table.rest === undefined) throw unknownColumn(table, fields)
+  if (removed !== undefined && table.rest === undefined) throw unknownColumn(table, removed)
   if (hasMore(amounts, shape.amounts)) throw unknownColumn(table, amounts)
   const names = [shape.fields, shape.amounts].map((columns) => columns.map(({ sql }) => sql).join())
-  return { shape, id: `${names.join('+')}${shape.rest ? '*' : ''}` }
+  return { shape, id: `${names.join('+')}${shape.rest ? '*' : ''}${shape.removes ? '-' : ''}` }
 }
 
 /**
@@ -170,9 +181,8 @@ export function patchUpdateStatement(
     const amount = castElement(amountColumn(column), keyLength + shape.fields.length + index)
     sets.push(`${column.sql} = coalesce(t.${column.sql}, 0) + ${amount}`)
   }
-  if (shape.rest && table.rest !== undefined) {
-    const added = `d.c${given.length - 1}::jsonb`
-    sets.push(`${table.rest.sql} = ${mergedJson(table.rest, `t.${table.rest.sql}`, added)}`)
+  if (table.rest !== undefined && (shape.rest || shape.removes)) {
+    sets.push(`${table.rest.sql} = ${patchedRest(table.rest, shape, given.length)}`)
   }
   if (sets.length === 0) return undefined
   return {
@@ -181,7 +191,10 @@ export function patchUpdateStatement(
   }
 }
 
-/** Inserts the patches over the table's blank row. A row that appears meanwhile is patched. */
+/**
+ * Inserts the patches over the table's blank row. A row that appears meanwhile is patched; what the patch takes away stays
+ * in it, as if the row had come after it.
+ */
 export function patchInsertStatement(
   table: PhysicalTable,
   shape: PatchShape,
@@ -211,7 +224,7 @@ export function patchInsertStatement(
   const given = givenColumns(table, shape)
   if (rest !== undefined) {
     columns.push(rest)
-    const value = shape.rest ? `d.c${given.length - 1}` : `'{}'`
+    const value = shape.rest ? `d.c${given.length - (shape.removes ? 2 : 1)}` : `'{}'`
     selected.push(`${value}::${rest.castName}`)
     if (shape.rest) {
       const added = `excluded.${rest.sql}::jsonb`
@@ -364,8 +377,39 @@ function amountColumn(column: PhysicalColumn): PhysicalColumn {
 
 /** Merged at the top level; what is no object is replaced. */
 function mergedJson(column: PhysicalColumn, current: string, added: string): string {
-  const merged = `CASE WHEN jsonb_typeof(${current}::jsonb) = 'object' THEN ${current}::jsonb || ${added} ELSE ${added} END`
-  return column.castName === 'jsonb' ? merged : `(${merged})::${column.castName}`
+  return castTo(
+    column,
+    `CASE WHEN jsonb_typeof(${current}::jsonb) = 'object' THEN ${current}::jsonb || ${added} ELSE ${added} END`,
+  )
+}
+
+/** The rest of a row that is there, after a patch with so many columns. Nothing can be taken from what is no object. */
+function patchedRest(rest: PhysicalColumn, shape: PatchShape, given: number): string {
+  const current = `t.${rest.sql}`
+  if (!shape.removes) return mergedJson(rest, current, `d.c${given - 1}::jsonb`)
+  const added = shape.rest ? `d.c${given - 2}::jsonb` : `'{}'::jsonb`
+  const other = shape.rest ? added : `${current}::jsonb`
+  return castTo(
+    rest,
+    `CASE WHEN jsonb_typeof(${current}::jsonb) = 'object' THEN (${current}::jsonb || ${added}) - d.c${given - 1}::text[] ELSE ${other} END`,
+  )
+}
+
+function castTo(column: PhysicalColumn, json: string): string {
+  return column.castName === 'jsonb' ? json : `(${json})::${column.castName}`
+}
+
+/** An array of arrays is none of text[]: each row's names are the text of one. */
+const removedNames: PhysicalColumn = {
+  name: '',
+  sql: '',
+  type: { kind: 'text' },
+  castName: 'text[]',
+  blankPadded: false,
+}
+
+function removedText({ removed = {} }: KeyedPatch): string {
+  return arrayText(Object.keys(removed), true)
 }
 
 function blankLiteral(table: PhysicalTable, column: PhysicalColumn): string {
@@ -381,6 +425,7 @@ function givenColumns(table: PhysicalTable, shape: PatchShape): PhysicalColumn[]
     ...shape.fields,
     ...shape.amounts.map(amountColumn),
     ...(shape.rest && rest !== undefined ? [rest] : []),
+    ...(shape.removes ? [removedNames] : []),
   ]
 }
 
@@ -463,6 +508,7 @@ function patchArrays(
     arrays.push(arrayOf(sent, rows, ({ amounts }): Amount => amounts[column.name] ?? 0))
   }
   if (shape.rest && table.rest !== undefined) arrays.push(restArray(table, rows))
+  if (shape.removes) arrays.push(arrayOf(removedNames, rows, removedText))
   return arrays
 }
 

@@ -58,7 +58,7 @@ interface Claiming {
 class SqliteStore implements Store {
   readonly name = 'sqlite'
   /** SQLite has one write lock for all. */
-  readonly capabilities = { transactions: true, concurrency: 1, patches: true }
+  readonly capabilities = { transactions: true, concurrency: 1, patches: true, removals: true }
   readonly #path: string
   readonly #busyTimeoutMs: number
   readonly #turn = new Mutex()

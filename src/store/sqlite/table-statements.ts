@@ -125,6 +125,7 @@ export class TableStatements {
 
   /** No decimal, JSON or emptiness in it: SQL does it exactly. */
   #isPlain(patch: Patch): boolean {
+    if (patch.removed !== undefined) return false
     let empty = true
     for (const name in patch.fields) {
       if (!this.#byName.has(name)) return false
@@ -153,7 +154,9 @@ export class TableStatements {
 
   /** The columns that the patch names, at their new values; and the rest column if any of its fields are. */
   #update(cache: string, key: string, patch: Patch, after: Fields): void {
-    const names = new Set([...Object.keys(patch.fields), ...Object.keys(patch.amounts)])
+    const names = new Set(
+      [patch.fields, patch.amounts, patch.removed ?? {}].flatMap((part) => Object.keys(part)),
+    )
     const columns = this.#schema.columns.filter((column) => names.has(column.name))
     const { rest } = this.#schema
     const touchesRest = rest !== undefined && [...names].some((name) => !this.#byName.has(name))
