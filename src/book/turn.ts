@@ -8,8 +8,8 @@
  *     tryNow ─▶ 'done'                             every value is known, nobody holds a key, and there is room
  *            └▶ 'unknown' │ 'held' │ 'full' ─▶ later: loads, waits or stands in line, and runs the step then
  *
- * A step that finds out only while it runs which keys it needs says so by `name`. Where such a key must be loaded first, the
- * step is left in the middle and run again with it: as often as that happens, up to a bound.
+ * A step that finds out only while it runs which keys it needs says so by `name` or `nameAll`. Where such a key must be
+ * loaded first, the step is left in the middle and run again with it: as often as that happens, up to a bound.
  *
  * Nothing is allocated here for a step but its entries, so that a server can take hundreds of thousands of them a second.
  */
@@ -67,18 +67,20 @@ interface Effect {
 /** Thrown by `name` through the step, which must let it pass. */
 export class NotNamedBefore extends Error {
   override readonly name = 'NotNamedBefore'
-  readonly place: Place
+  readonly places: readonly Place[]
 
-  constructor(place: Place) {
-    super('A step needs a key that has to be loaded, or waited for, before it runs.')
-    this.place = place
+  constructor(places: readonly Place[]) {
+    super('A step needs keys that have to be loaded, or waited for, before it runs.')
+    this.places = places
   }
 }
 
 /** Writes whose places are kept for the next step. */
 const maxKept = 1000
-/** Keys that one step may find out one after the other, each of which it is run again for. */
+/** How often one step may find out further keys, which it is run again for each time. */
 const maxFoundOut = 1000
+/** Keys that it may find out in all: they are held and loaded together. */
+const maxFoundTogether = 100_000
 
 export class Turn implements Acknowledgement {
   position: Position = 0
@@ -148,8 +150,25 @@ export class Turn implements Acknowledgement {
     const isHeld = keyspace.holding && keyspace.isHeld(key)
     if (!isHeld && (blind || keyspace.fresh(key) !== undefined)) return
     if (!this.#places.some((given) => isSame(given, place) && (blind || !given.blind))) {
-      throw new NotNamedBefore(place)
+      throw new NotNamedBefore([place])
     }
+  }
+
+  /** The same of many keys that the step reads: those that are not known are loaded together. */
+  nameAll(places: readonly Place[]): void {
+    const unsure = places.filter(
+      ({ keyspace, key }) =>
+        (keyspace.holding && keyspace.isHeld(key)) || keyspace.fresh(key) === undefined,
+    )
+    if (unsure.length === 0) return
+    const given = new Map<Keyspace, Set<string>>()
+    for (const { keyspace, key, blind } of this.#places) {
+      if (blind) continue
+      const keys = given.get(keyspace) ?? new Set<string>()
+      given.set(keyspace, keys.add(key))
+    }
+    const missing = unsure.filter(({ keyspace, key }) => given.get(keyspace)?.has(key) !== true)
+    if (missing.length > 0) throw new NotNamedBefore(missing)
   }
 
   /** Of the newest mutation in the value that `read` gave. */
@@ -234,13 +253,15 @@ export class Turn implements Acknowledgement {
     signal?: AbortSignal,
   ): Promise<Acknowledgement> {
     const named = [...places]
-    for (;;) {
+    for (let found = 0; ; found++) {
       try {
         return await this.#withNamed(named, step, signal)
       } catch (error) {
         if (!(error instanceof NotNamedBefore)) throw error
-        if (named.length - places.length >= maxFoundOut) throw tooManyFoundOut()
-        named.push(error.place)
+        const keys = named.length - places.length + error.places.length
+        if (found >= maxFoundOut) throw tooManyFoundOut(maxFoundOut)
+        if (keys > maxFoundTogether) throw tooManyFoundOut(maxFoundTogether)
+        for (const place of error.places) named.push(place)
       }
     }
   }
@@ -506,10 +527,10 @@ function isSame(a: Place, b: Place): boolean {
   return a.key === b.key && a.keyspace === b.keyspace
 }
 
-function tooManyFoundOut(): DaybookError {
+function tooManyFoundOut(most: number): DaybookError {
   return new DaybookError(
     'INVALID_VALUE',
-    `A step needs more than ${maxFoundOut} keys that are not in memory and that it was not given.`,
+    `A step needs more than ${most} keys that are not in memory and that it was not given.`,
     { hint: 'Give a script the keys that it uses as KEYS: then they are loaded together.' },
   )
 }

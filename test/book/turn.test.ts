@@ -347,6 +347,42 @@ describe('a step that finds out which keys it needs', () => {
     await book.close()
   })
 
+  test('names many together, which are loaded together', async () => {
+    const { book, users, turn, keyspace, at, add } = await opened()
+    const keys = Array.from({ length: 1500 }, (_, n) => `k${n}`)
+    await Promise.all(keys.map((key) => users.set(key, user(key, { visits: 1 }))))
+    await book.flush()
+    for (const key of keys.slice(1)) await users.invalidate(key)
+    let runs = 0
+    const step = (): void => {
+      runs++
+      turn.nameAll(keys.map((key) => at(key)))
+      const sum = keys.reduce((all, key) => all + Number(turn.read(at(key))?.visits), 0)
+      add(at('k1', true), sum)
+    }
+    // One that was given only to write, and one that someone works on.
+    const release = await keyspace.hold('k0')
+    const waiting = turn.later([at('k1', true)], step)
+    release()
+    const { done } = await waiting
+    await done
+    expect(runs).toBe(2)
+    expect((await users.get('k1'))?.visits).toBe(1501)
+    await book.close()
+  })
+
+  test('is refused where it names too many together', async () => {
+    const { book, turn, at } = await opened()
+    const places = Array.from({ length: 100_001 }, (_, n) => at(String(n)))
+    const step = (): void => turn.nameAll(places)
+    expect(turn.tryNow([], step)).toBe('unknown')
+    await expect(turn.later([], step)).rejects.toMatchObject({
+      code: 'INVALID_VALUE',
+      message: expect.stringContaining('more than 100000 keys') as string,
+    })
+    await book.close()
+  })
+
   test('is refused where they are too many', async () => {
     const { book, turn, at } = await opened()
     let runs = 0

@@ -16,6 +16,7 @@ import { sortedSetAlgebraCommands } from './sorted-set-algebra-commands.ts'
 import { sortedSetCommands } from './sorted-set-commands.ts'
 import { sortedSetPopCommands } from './sorted-set-pop-commands.ts'
 import { sortedSetRangeCommands } from './sorted-set-range-commands.ts'
+import { sortCommands } from './sort-command.ts'
 import { stringCommands } from './string-commands.ts'
 import { timeCommands } from './time-commands.ts'
 import { transactionCommands } from './transaction-commands.ts'
@@ -31,6 +32,7 @@ export const allCommands: readonly Command[] = [
   ...sortedSetPopCommands,
   ...sortedSetAlgebraCommands,
   ...keyCommands,
+  ...sortCommands,
   ...transactionCommands,
   ...connectionCommands,
   ...channelCommands,
