@@ -1,7 +1,9 @@
 /** Every command that the server knows. */
 
 import type { Command } from '../command.ts'
+import { bitfieldCommands } from './bitfield-command.ts'
 import { bitopCommands } from './bitop-command.ts'
+import { bitposCommands } from './bitpos-command.ts'
 import { channelCommands } from './channel-commands.ts'
 import { connectionCommands } from './connection-commands.ts'
 import { daybookCommands } from './daybook-commands.ts'
@@ -24,6 +26,8 @@ import { transactionCommands } from './transaction-commands.ts'
 export const allCommands: readonly Command[] = [
   ...stringCommands,
   ...bitopCommands,
+  ...bitposCommands,
+  ...bitfieldCommands,
   ...hashCommands,
   ...setCommands,
   ...listCommands,
