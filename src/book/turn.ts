@@ -14,6 +14,7 @@
  * Nothing is allocated here for a step but its entries, so that a server can take hundreds of thousands of them a second.
  */
 
+import { waitFor } from '../base/deadline.ts'
 import { DaybookError } from '../base/errors.ts'
 import type { Commit } from '../journal/journal.ts'
 import { mutationName, type Entry, type Fields, type Mutation } from '../mutation/mutation.ts'
@@ -424,16 +425,7 @@ export class Turn implements Acknowledgement {
       // Always in the same order, so that two of them never wait for each other.
       for (const { keyspace, key } of inOrder(places)) releases.push(await keyspace.hold(key))
       const known: [Place, Known][] = []
-      const loads = places
-        .filter(({ blind }) => !blind)
-        .map(async (place) =>
-          place.keyspace.withCurrent(
-            place.key,
-            (value, position) => void known.push([place, { value, position }]),
-            signal,
-          ),
-        )
-      await Promise.all(loads)
+      await this.#loadAll(places, (place, value) => void known.push([place, value]), signal)
       // A write that one of them showed may have been undone meanwhile.
       if (known.some(([place, { position }]) => this.#isDoubtful(place, position))) return 'held'
       for (const [place, value] of known) this.#know(place, value)
@@ -443,6 +435,22 @@ export class Turn implements Acknowledgement {
       this.#known = undefined
       for (const release of releases) release()
     }
+  }
+
+  /** Those that the step reads. `use` has no effect but on what its caller still waits for. */
+  async #loadAll(
+    places: readonly Place[],
+    use: (place: Place, value: Known) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const loads = places
+      .filter(({ blind }) => !blind)
+      .map(async (place) =>
+        place.keyspace.withCurrent(place.key, (value, position) => use(place, { value, position })),
+      )
+    // One wait for all: for each listener that a signal gets it looks through those that it has.
+    const { clock } = this.#engine.ports
+    await waitFor(Promise.all(loads), { clock, signal, what: 'Loading the keys of a step' })
   }
 
   #isDoubtful({ keyspace, key }: Place, position: Position): boolean {
@@ -470,13 +478,7 @@ export class Turn implements Acknowledgement {
     const load = async (): Promise<void> => {
       loading = true
       try {
-        await Promise.all(
-          places.map(async (place) =>
-            place.blind
-              ? undefined
-              : place.keyspace.withCurrent(place.key, () => undefined, signal),
-          ),
-        )
+        await this.#loadAll(places, () => undefined, signal)
       } catch (error) {
         failure = { error }
       }

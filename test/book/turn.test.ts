@@ -371,6 +371,31 @@ describe('a step that finds out which keys it needs', () => {
     await book.close()
   })
 
+  test('listens once to its signal for all of them, and holds none of them once it is aborted', async () => {
+    const { book, users, turn, keyspace, at } = await opened()
+    const keys = Array.from({ length: 300 }, (_, n) => `k${n}`)
+    await Promise.all(keys.map((key) => users.set(key, user(key))))
+    await book.flush()
+    for (const key of keys) await users.invalidate(key)
+    const abort = new AbortController()
+    let listeners = 0
+    const listen = abort.signal.addEventListener.bind(abort.signal)
+    abort.signal.addEventListener = (...given: Parameters<typeof listen>) => {
+      listeners++
+      listen(...given)
+      // Now that they are all being loaded.
+      abort.abort(new Error('gone'))
+    }
+    let runs = 0
+    const step = (): void => {
+      runs++
+      turn.nameAll(keys.map((key) => at(key)))
+    }
+    await expect(turn.later([], step, abort.signal)).rejects.toMatchObject({ code: 'ABORTED' })
+    expect([listeners, runs, keyspace.holding]).toEqual([1, 1, false])
+    await book.close()
+  })
+
   test('is refused where it names too many together', async () => {
     const { book, turn, at } = await opened()
     const places = Array.from({ length: 100_001 }, (_, n) => at(String(n)))
