@@ -8,12 +8,13 @@
  *     tryNow ─▶ 'done'                             every value is known, nobody holds a key, and there is room
  *            └▶ 'unknown' │ 'held' │ 'full' ─▶ later: loads, waits or stands in line, and runs the step then
  *
- * A step that finds out only while it runs which keys it needs says so by `name`. Where such a key must be loaded first, the
- * step is left in the middle and run again with it: as often as that happens, up to a bound.
+ * A step that finds out only while it runs which keys it needs says so by `name` or `nameAll`. Where such a key must be
+ * loaded first, the step is left in the middle and run again with it: as often as that happens, up to a bound.
  *
  * Nothing is allocated here for a step but its entries, so that a server can take hundreds of thousands of them a second.
  */
 
+import { waitFor } from '../base/deadline.ts'
 import { DaybookError } from '../base/errors.ts'
 import type { Commit } from '../journal/journal.ts'
 import { mutationName, type Entry, type Fields, type Mutation } from '../mutation/mutation.ts'
@@ -67,18 +68,20 @@ interface Effect {
 /** Thrown by `name` through the step, which must let it pass. */
 export class NotNamedBefore extends Error {
   override readonly name = 'NotNamedBefore'
-  readonly place: Place
+  readonly places: readonly Place[]
 
-  constructor(place: Place) {
-    super('A step needs a key that has to be loaded, or waited for, before it runs.')
-    this.place = place
+  constructor(places: readonly Place[]) {
+    super('A step needs keys that have to be loaded, or waited for, before it runs.')
+    this.places = places
   }
 }
 
 /** Writes whose places are kept for the next step. */
 const maxKept = 1000
-/** Keys that one step may find out one after the other, each of which it is run again for. */
+/** How often one step may find out further keys, which it is run again for each time. */
 const maxFoundOut = 1000
+/** Keys that it may find out in all: they are held and loaded together. */
+const maxFoundTogether = 100_000
 
 export class Turn implements Acknowledgement {
   position: Position = 0
@@ -148,8 +151,25 @@ export class Turn implements Acknowledgement {
     const isHeld = keyspace.holding && keyspace.isHeld(key)
     if (!isHeld && (blind || keyspace.fresh(key) !== undefined)) return
     if (!this.#places.some((given) => isSame(given, place) && (blind || !given.blind))) {
-      throw new NotNamedBefore(place)
+      throw new NotNamedBefore([place])
     }
+  }
+
+  /** The same of many keys that the step reads: those that are not known are loaded together. */
+  nameAll(places: readonly Place[]): void {
+    const unsure = places.filter(
+      ({ keyspace, key }) =>
+        (keyspace.holding && keyspace.isHeld(key)) || keyspace.fresh(key) === undefined,
+    )
+    if (unsure.length === 0) return
+    const given = new Map<Keyspace, Set<string>>()
+    for (const { keyspace, key, blind } of this.#places) {
+      if (blind) continue
+      const keys = given.get(keyspace) ?? new Set<string>()
+      given.set(keyspace, keys.add(key))
+    }
+    const missing = unsure.filter(({ keyspace, key }) => given.get(keyspace)?.has(key) !== true)
+    if (missing.length > 0) throw new NotNamedBefore(missing)
   }
 
   /** Of the newest mutation in the value that `read` gave. */
@@ -234,13 +254,15 @@ export class Turn implements Acknowledgement {
     signal?: AbortSignal,
   ): Promise<Acknowledgement> {
     const named = [...places]
-    for (;;) {
+    for (let found = 0; ; found++) {
       try {
         return await this.#withNamed(named, step, signal)
       } catch (error) {
         if (!(error instanceof NotNamedBefore)) throw error
-        if (named.length - places.length >= maxFoundOut) throw tooManyFoundOut()
-        named.push(error.place)
+        const keys = named.length - places.length + error.places.length
+        if (found >= maxFoundOut) throw tooManyFoundOut(maxFoundOut)
+        if (keys > maxFoundTogether) throw tooManyFoundOut(maxFoundTogether)
+        for (const place of error.places) named.push(place)
       }
     }
   }
@@ -403,16 +425,7 @@ export class Turn implements Acknowledgement {
       // Always in the same order, so that two of them never wait for each other.
       for (const { keyspace, key } of inOrder(places)) releases.push(await keyspace.hold(key))
       const known: [Place, Known][] = []
-      const loads = places
-        .filter(({ blind }) => !blind)
-        .map(async (place) =>
-          place.keyspace.withCurrent(
-            place.key,
-            (value, position) => void known.push([place, { value, position }]),
-            signal,
-          ),
-        )
-      await Promise.all(loads)
+      await this.#loadAll(places, (place, value) => void known.push([place, value]), signal)
       // A write that one of them showed may have been undone meanwhile.
       if (known.some(([place, { position }]) => this.#isDoubtful(place, position))) return 'held'
       for (const [place, value] of known) this.#know(place, value)
@@ -422,6 +435,22 @@ export class Turn implements Acknowledgement {
       this.#known = undefined
       for (const release of releases) release()
     }
+  }
+
+  /** Those that the step reads. `use` has no effect but on what its caller still waits for. */
+  async #loadAll(
+    places: readonly Place[],
+    use: (place: Place, value: Known) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const loads = places
+      .filter(({ blind }) => !blind)
+      .map(async (place) =>
+        place.keyspace.withCurrent(place.key, (value, position) => use(place, { value, position })),
+      )
+    // One wait for all: for each listener that a signal gets it looks through those that it has.
+    const { clock } = this.#engine.ports
+    await waitFor(Promise.all(loads), { clock, signal, what: 'Loading the keys of a step' })
   }
 
   #isDoubtful({ keyspace, key }: Place, position: Position): boolean {
@@ -449,13 +478,7 @@ export class Turn implements Acknowledgement {
     const load = async (): Promise<void> => {
       loading = true
       try {
-        await Promise.all(
-          places.map(async (place) =>
-            place.blind
-              ? undefined
-              : place.keyspace.withCurrent(place.key, () => undefined, signal),
-          ),
-        )
+        await this.#loadAll(places, () => undefined, signal)
       } catch (error) {
         failure = { error }
       }
@@ -506,10 +529,10 @@ function isSame(a: Place, b: Place): boolean {
   return a.key === b.key && a.keyspace === b.keyspace
 }
 
-function tooManyFoundOut(): DaybookError {
+function tooManyFoundOut(most: number): DaybookError {
   return new DaybookError(
     'INVALID_VALUE',
-    `A step needs more than ${maxFoundOut} keys that are not in memory and that it was not given.`,
+    `A step needs more than ${most} keys that are not in memory and that it was not given.`,
     { hint: 'Give a script the keys that it uses as KEYS: then they are loaded together.' },
   )
 }

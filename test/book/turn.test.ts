@@ -386,6 +386,67 @@ describe('a step that finds out which keys it needs', () => {
     await book.close()
   })
 
+  test('names many together, which are loaded together', async () => {
+    const { book, users, turn, keyspace, at, add } = await opened()
+    const keys = Array.from({ length: 1500 }, (_, n) => `k${n}`)
+    await Promise.all(keys.map((key) => users.set(key, user(key, { visits: 1 }))))
+    await book.flush()
+    for (const key of keys.slice(1)) await users.invalidate(key)
+    let runs = 0
+    const step = (): void => {
+      runs++
+      turn.nameAll(keys.map((key) => at(key)))
+      const sum = keys.reduce((all, key) => all + Number(turn.read(at(key))?.visits), 0)
+      add(at('k1', true), sum)
+    }
+    // One that was given only to write, and one that someone works on.
+    const release = await keyspace.hold('k0')
+    const waiting = turn.later([at('k1', true)], step)
+    release()
+    const { done } = await waiting
+    await done
+    expect(runs).toBe(2)
+    expect((await users.get('k1'))?.visits).toBe(1501)
+    await book.close()
+  })
+
+  test('listens once to its signal for all of them, and holds none of them once it is aborted', async () => {
+    const { book, users, turn, keyspace, at } = await opened()
+    const keys = Array.from({ length: 300 }, (_, n) => `k${n}`)
+    await Promise.all(keys.map((key) => users.set(key, user(key))))
+    await book.flush()
+    for (const key of keys) await users.invalidate(key)
+    const abort = new AbortController()
+    let listeners = 0
+    const listen = abort.signal.addEventListener.bind(abort.signal)
+    abort.signal.addEventListener = (...given: Parameters<typeof listen>) => {
+      listeners++
+      listen(...given)
+      // Now that they are all being loaded.
+      abort.abort(new Error('gone'))
+    }
+    let runs = 0
+    const step = (): void => {
+      runs++
+      turn.nameAll(keys.map((key) => at(key)))
+    }
+    await expect(turn.later([], step, abort.signal)).rejects.toMatchObject({ code: 'ABORTED' })
+    expect([listeners, runs, keyspace.holding]).toEqual([1, 1, false])
+    await book.close()
+  })
+
+  test('is refused where it names too many together', async () => {
+    const { book, turn, at } = await opened()
+    const places = Array.from({ length: 100_001 }, (_, n) => at(String(n)))
+    const step = (): void => turn.nameAll(places)
+    expect(turn.tryNow([], step)).toBe('unknown')
+    await expect(turn.later([], step)).rejects.toMatchObject({
+      code: 'INVALID_VALUE',
+      message: expect.stringContaining('more than 100000 keys') as string,
+    })
+    await book.close()
+  })
+
   test('is refused where they are too many', async () => {
     const { book, turn, at } = await opened()
     let runs = 0

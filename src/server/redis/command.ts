@@ -33,6 +33,8 @@ export type Flag =
   | 'denyoom'
   /** The wait is what it is for, and no sign of anything slow. */
   | 'blocking'
+  /** Not all of its keys stand where `keys` says. */
+  | 'movablekeys'
   /** May be called before authentication. */
   | 'no_auth'
   /** Runs at once within MULTI, and is not queued. */
@@ -50,6 +52,8 @@ interface Described {
   readonly countedKeys?: number
   /** The argument that is a key besides those that are counted. */
   readonly destination?: number
+  /** The arguments that are keys among its options. They come last. */
+  readonly optionalKeys?: (args: readonly string[]) => readonly number[]
   readonly group?: string
   readonly summary?: string
   /** One of these is the second argument, and then is the command. */
@@ -99,6 +103,7 @@ export function keyNames(command: Command, args: readonly string[]): string[] | 
   const { destination } = command
   const names = destination === undefined ? [] : [args[destination] ?? '']
   for (let at = first; at <= last; at += step) names.push(args[at] ?? '')
+  for (const at of command.optionalKeys?.(args) ?? []) names.push(args[at] ?? '')
   return names
 }
 

@@ -213,10 +213,10 @@ export class Databases {
     plain: boolean,
     database: number,
   ): readonly Target[] {
-    const { keys } = command
+    const { keys, optionalKeys } = command
     const blind = ('blind' in command && !this.#events.tellsNew && command.blind?.(args)) || false
     // Most commands have one key.
-    if (keys !== undefined && keys[0] === keys[1]) {
+    if (keys !== undefined && keys[0] === keys[1] && optionalKeys === undefined) {
       return args.length <= keys[0]
         ? noTargets
         : [this.target(database, args[keys[0]] ?? '', plain, blind)]

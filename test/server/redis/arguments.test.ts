@@ -65,6 +65,8 @@ const option = fc.constantFrom(
     'COUNT',
   ],
   ...['LIMIT', 'WITHVALUES', 'REPLACE', 'DB', 'BYTE', 'BIT', 'LEN', 'IDX', 'ASYNC', 'SYNC', 'TYPE'],
+  ...['BY', 'ASC', 'DESC', 'ALPHA', 'STORE', '*', 'users:*', 'users:*->visits', '#', 'nosort'],
+  ...['OVERFLOW', 'SAT', 'FAIL', 'INCRBY', 'SET', 'u8', 'i64', '#1'],
   ...['LEFT', 'RIGHT', 'BEFORE', 'AFTER', 'RANK', 'MAXLEN'],
   ...['BYSCORE', 'BYLEX', 'REV', 'WITHSCORES', 'WEIGHTS', 'AGGREGATE', 'MIN', 'MAX', 'INCR'],
   ...[

@@ -419,6 +419,15 @@ const telling: fc.Arbitrary<readonly string[]> = fc.oneof(
   fc.tuple(fc.constant('COPY'), key, key, fc.constant('DB'), fc.constant('1')),
   fc.tuple(fc.constant('GETEX'), key, fc.constant('EX'), fc.constantFrom('1000', '-1')),
   fc.tuple(fc.constant('SELECT'), fc.constantFrom('0', '1')),
+  words(
+    'SORT',
+    key,
+    fc.constantFrom([], ['ALPHA'], ['BY', 'x'], ['BY', '*', 'GET', '*']),
+    'STORE',
+    key,
+  ),
+  words('BITFIELD', key, fc.constantFrom('GET', 'SET', 'INCRBY'), 'i3', index, '2'),
+  words('BITPOS', key, '1'),
 )
 
 function isMiss(message: Reply): boolean {

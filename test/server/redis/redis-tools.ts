@@ -31,13 +31,13 @@ export async function freePort(): Promise<number> {
   throw new Error('A server that listens has an address.')
 }
 
-/** A real Redis that keeps nothing, until the test has finished. */
+/** A real Redis that keeps nothing, until the test has finished. Its SORT compares bytes, whatever the language of the machine. */
 export async function realRedis(): Promise<RawClient> {
   const port = await freePort()
   const server: ChildProcess = spawn(
     'redis-server',
     ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
-    { stdio: 'ignore' },
+    { stdio: 'ignore', env: { ...process.env, LC_ALL: 'C' } },
   )
   onTestFinished(() => void server.kill('SIGKILL'))
   for (let attempt = 0; ; attempt++) {

@@ -1,7 +1,9 @@
 /** Every command that the server knows. */
 
 import type { Command } from '../command.ts'
+import { bitfieldCommands } from './bitfield-command.ts'
 import { bitopCommands } from './bitop-command.ts'
+import { bitposCommands } from './bitpos-command.ts'
 import { channelCommands } from './channel-commands.ts'
 import { connectionCommands } from './connection-commands.ts'
 import { daybookCommands } from './daybook-commands.ts'
@@ -16,6 +18,7 @@ import { sortedSetAlgebraCommands } from './sorted-set-algebra-commands.ts'
 import { sortedSetCommands } from './sorted-set-commands.ts'
 import { sortedSetPopCommands } from './sorted-set-pop-commands.ts'
 import { sortedSetRangeCommands } from './sorted-set-range-commands.ts'
+import { sortCommands } from './sort-command.ts'
 import { stringCommands } from './string-commands.ts'
 import { timeCommands } from './time-commands.ts'
 import { transactionCommands } from './transaction-commands.ts'
@@ -23,6 +26,8 @@ import { transactionCommands } from './transaction-commands.ts'
 export const allCommands: readonly Command[] = [
   ...stringCommands,
   ...bitopCommands,
+  ...bitposCommands,
+  ...bitfieldCommands,
   ...hashCommands,
   ...setCommands,
   ...listCommands,
@@ -31,6 +36,7 @@ export const allCommands: readonly Command[] = [
   ...sortedSetPopCommands,
   ...sortedSetAlgebraCommands,
   ...keyCommands,
+  ...sortCommands,
   ...transactionCommands,
   ...connectionCommands,
   ...channelCommands,

@@ -1,6 +1,5 @@
 /** Commands of strings. */
 
-import type { Fields } from '../../../mutation/mutation.ts'
 import { argumentOf, lookUp, targetOf, type Call, inGroup } from '../command.ts'
 import { deadlineOf, expireOption, isExpireOption } from '../deadline.ts'
 import {
@@ -25,31 +24,7 @@ import { bulk, integer, ok, one, zero } from '../reply.ts'
 import type { Target } from '../space.ts'
 import { commonSubsequence } from './common-subsequence.ts'
 import { latin1Of } from '../latin1.ts'
-
-/** The string, or undefined where there is no key. */
-function stringAt(call: Call, target: Target): string | undefined {
-  const current = lookUp(call, target)
-  return current === undefined ? undefined : target.space.stringOf(current)
-}
-
-/** The same, of one that is to be changed in place: a row's JSON cannot be. */
-function editable(target: Target, current: Fields | undefined): string | undefined {
-  target.space.checkEditable()
-  return current === undefined ? undefined : target.space.stringOf(current)
-}
-
-/** Writes the string, which keeps its deadline. */
-function edit(
-  call: Call,
-  target: Target,
-  current: Fields | undefined,
-  { value, event }: { readonly value: string; readonly event: string },
-): void {
-  if (value.length > call.server.config.maxBulkBytes) throw tooLong()
-  const at = current === undefined ? undefined : target.space.expiresAt(target, current)
-  target.space.setString(target, value, false, at)
-  call.server.events.tell(target, 'string', event)
-}
+import { bitOffset, edit, editable, stringAt } from './string-values.ts'
 
 /** Sets the string, as Redis tells it. */
 function put(call: Call, target: Target, value: string, expiresAtMs: number | undefined): void {
@@ -301,7 +276,7 @@ function incrbyfloat(call: Call): string {
 }
 
 function setbit(call: Call): string {
-  const offset = bitOffset(argumentOf(call, 2), call.server.config.maxBulkBytes)
+  const offset = bitOffset(call, argumentOf(call, 2))
   const bit = argumentOf(call, 3)
   if (bit !== '0' && bit !== '1') throw new RedisError('ERR bit is not an integer or out of range')
   const target = targetOf(call)
@@ -321,19 +296,11 @@ function setbit(call: Call): string {
 }
 
 function getbit(call: Call): string {
-  const offset = bitOffset(argumentOf(call, 2), call.server.config.maxBulkBytes)
+  const offset = bitOffset(call, argumentOf(call, 2))
   const target = targetOf(call)
   const value = editable(target, lookUp(call, target)) ?? ''
   const byte = value.charCodeAt(Math.floor(offset / 8))
   return (byte & (128 >> (offset % 8))) === 0 ? zero : one
-}
-
-function bitOffset(text: string, maxBytes: number): number {
-  const offset = safeIntegerOf(text)
-  if (offset === undefined || offset < 0 || offset >= maxBytes * 8) {
-    throw new RedisError('ERR bit offset is not an integer or out of range')
-  }
-  return offset
 }
 
 function bitcount(call: Call): string {
