@@ -55,7 +55,7 @@ export function coalesce(earlier: Mutation, later: Mutation, blank: Fields): Mut
  * `later`, and not have been given away since.
  */
 export function coalesceInto(earlier: Exclude<Mutation, { kind: 'delete' }>, later: Patch): void {
-  if (earlier.kind === 'set') patchInto(earlier.fields as Record<string, FieldValue>, later)
+  if (earlier.kind === 'set') patchInto(earlier.fields, later)
   else coalescePatchesInto(earlier, later)
 }
 
@@ -132,7 +132,7 @@ function coalescePatchesInto(earlier: Patch, later: Patch): void {
 /** In place. */
 function without(target: Record<string, unknown>, names: Readonly<Record<string, unknown>>): void {
   for (const name of Object.keys(names)) {
-    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- names of fields, in a table of them
+     
     delete target[name]
   }
 }
