@@ -132,7 +132,6 @@ function coalescePatchesInto(earlier: Patch, later: Patch): void {
 /** In place. */
 function without(target: Record<string, unknown>, names: Readonly<Record<string, unknown>>): void {
   for (const name of Object.keys(names)) {
-     
     delete target[name]
   }
 }
