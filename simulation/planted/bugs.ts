@@ -455,7 +455,7 @@ const lanes: readonly PlantedBug[] = [
     file: 'src/mutation/coalesce.ts',
     edits: [
       {
-        find: "return { kind: 'set', fields: patchFields(blank, later.fields, later.amounts) }",
+        find: "return { kind: 'set', fields: patchFields(blank, later) }",
         replace: 'return later',
       },
     ],
