@@ -127,6 +127,12 @@ function smove(call: Call): string {
   return one
 }
 
+function scard(call: Call): string {
+  const target = targetOf(call)
+  const current = readSet(call, target)
+  return integer(current === undefined ? 0 : target.space.fieldCount(current))
+}
+
 type Combine = (sets: readonly ReadonlySet<string>[]) => string[]
 
 const intersection: Combine = ([first = new Set<string>(), ...others]) =>
@@ -209,7 +215,7 @@ export const setCommands = inGroup('set', [
     arity: 2,
     flags: reads,
     keys: [1, 1, 1],
-    run: (call) => integer(membersOf(call, targetOf(call)).length),
+    run: scard,
   },
   { name: 'spop', arity: -2, flags: ['write', 'fast'], keys: [1, 1, 1], run: spop },
   { name: 'srandmember', arity: -2, flags: ['readonly'], keys: [1, 1, 1], run: srandmember },
