@@ -2,7 +2,7 @@
  * Calls to the API of the server that this page came from. The browser's cookie says who asks; no token is kept here.
  *
  * @typedef {Record<string, unknown>} Fields
- * @typedef {{kind: 'set' | 'delete' | 'patch', fields?: Fields, amounts?: Fields}} Mutation
+ * @typedef {{kind: 'set' | 'delete' | 'patch', fields?: Fields, amounts?: Fields, removed?: Fields}} Mutation
  * @typedef {{code: string, message: string}} Problem
  * @typedef {{count: number, p50: number, p90: number, p99: number, max: number, mean: number}} Summary
  * @typedef {{lane: number, state: string, lagMs: number, pending: number, checkpoint: number, position: number}} Lane

@@ -173,7 +173,8 @@ function actions(letter, done) {
       done()
     })
   })
-  if (mutation.kind === 'delete') edit.hidden = true
+  // Nothing can be put in the place of what takes away.
+  if (mutation.kind === 'delete' || mutation.removed !== undefined) edit.hidden = true
   edit.addEventListener('click', () => {
     edit.hidden = true
     retry.hidden = true

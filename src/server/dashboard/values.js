@@ -23,12 +23,13 @@ export function kindChip(mutation) {
   return h('span', { class: `chip kind-${name}` }, name)
 }
 
-/** One line: `name=Ada visits+2` @param {Mutation} mutation */
-export function summaryOf({ kind, fields = {}, amounts = {} }) {
+/** One line: `name=Ada visits+2 −note` @param {Mutation} mutation */
+export function summaryOf({ kind, fields = {}, amounts = {}, removed = {} }) {
   if (kind === 'delete') return 'the row'
   const parts = [
     ...Object.entries(fields).map(([name, value]) => `${plainName(name)}=${shown(value)}`),
     ...Object.entries(amounts).map(([name, value]) => `${plainName(name)}${signed(value)}`),
+    ...Object.keys(removed).map((name) => `−${plainName(name)}`),
   ]
   return parts.join('  ')
 }
@@ -57,13 +58,14 @@ function plainName(name) {
 }
 
 /** Columns that a mutation writes, with text for each. @param {Mutation} mutation @returns {Map<string, string>} */
-export function writtenColumns({ kind, fields = {}, amounts = {} }) {
+export function writtenColumns({ kind, fields = {}, amounts = {}, removed = {} }) {
   const columns = new Map(
     Object.entries(fields).map(([name, value]) => [plainName(name), shown(value)]),
   )
   for (const [name, amount] of Object.entries(amounts)) {
     columns.set(plainName(name), signed(amount))
   }
+  for (const name of Object.keys(removed)) columns.set(plainName(name), 'removed')
   if (kind === 'delete') columns.set('(row)', 'deleted')
   return columns
 }

@@ -84,4 +84,10 @@ it('show names as they are, and not as they travel', async () => {
   expect([...valueColumns(fields)]).toEqual(columns)
   expect([...writtenColumns({ kind: 'set', fields })]).toEqual(columns)
   expect(summaryOf({ kind: 'set', fields })).toBe('$type=list  $=dollar  name=9007199254740993')
+  const patch = { kind: 'patch', fields: {}, amounts: {}, removed: { $$type: true, note: true } }
+  expect(summaryOf(patch)).toBe('−$type  −note')
+  expect([...writtenColumns(patch)]).toEqual([
+    ['$type', 'removed'],
+    ['note', 'removed'],
+  ])
 })
