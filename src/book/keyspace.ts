@@ -23,6 +23,7 @@ import {
 import { overlay } from '../mutation/overlay.ts'
 import { rowCodec, type RowCodec } from '../store/row.ts'
 import type { TableSchema } from '../store/schema.ts'
+import type { Looks } from '../tier/key-index.ts'
 import { MemoryTier } from '../tier/memory-tier.ts'
 import type { Tier, TierEntry } from '../tier/tier.ts'
 import { Loader, type LoaderParts, type Use } from './loader.ts'
@@ -166,7 +167,7 @@ export class Keyspace implements FlushTable {
     this.#put(entry.key, after, entry.position, ttlMs, grown, isFlat)
   }
 
-  /** A large value is copied once, and changed from then on: nobody but the tier has the copy. See `TierEntry.value`. */
+  /** A large value is copied once, and changed from then on: nobody but the tier has the copy. See `TierEntry`. */
   #changed(before: Fields, bytes: number, mutation: Patch): Fields {
     if (bytes <= maxCopiedBytes) return applyMutation(before, mutation, this.schema.blank) as Fields
     if (this.#ownCopies.has(before)) {
@@ -213,7 +214,7 @@ export class Keyspace implements FlushTable {
   }
 
   /** See `Tier.bringNear`. */
-  bringNear(...[keys, looks]: Parameters<Tier['bringNear']>): number {
+  bringNear(keys: readonly string[], looks?: Looks<Fields>): number {
     return this.#tier.bringNear(keys, looks)
   }
 
@@ -337,6 +338,7 @@ function fieldsOf(fields: Fields, names: readonly string[]): Fields {
   return some
 }
 
-function namesIn({ fields, amounts, removed = {} }: Patch): string[] {
-  return [fields, amounts, removed].flatMap((part) => Object.keys(part))
+function namesIn({ fields, amounts, removed }: Patch): string[] {
+  const names = [...Object.keys(fields), ...Object.keys(amounts)]
+  return removed === undefined ? names : [...names, ...Object.keys(removed)]
 }

@@ -15,7 +15,14 @@
  */
 
 import { addAmount } from './decimal.ts'
-import type { Amount, Fields, FieldValue, Mutation, Patch } from './mutation.ts'
+import {
+  isEmpty,
+  type Amount,
+  type Fields,
+  type FieldValue,
+  type Mutation,
+  type Patch,
+} from './mutation.ts'
 import { overlay } from './overlay.ts'
 
 /** The one delete: it carries nothing. */
@@ -114,7 +121,7 @@ function coalescePatchesInto(earlier: Patch, later: Patch): void {
     const amount = later.amounts[name] as Amount
     if (own.removed !== undefined && Object.hasOwn(own.removed, name)) {
       fields[name] = addAmount(null, amount)
-      without(own.removed, { [name]: true })
+      delete own.removed[name]
     } else if (Object.hasOwn(fields, name)) {
       fields[name] = addAmount(fields[name] as FieldValue, amount)
     } else {
@@ -134,9 +141,4 @@ function without(target: Record<string, unknown>, names: Readonly<Record<string,
   for (const name of Object.keys(names)) {
     delete target[name]
   }
-}
-
-function isEmpty(record: object): boolean {
-  for (const _ in record) return false
-  return true
 }

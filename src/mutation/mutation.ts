@@ -48,8 +48,13 @@ export type Patch = Extract<Mutation, { kind: 'patch' }>
 /** The four names that users know. */
 export function mutationName(mutation: Mutation): 'set' | 'delete' | 'merge' | 'increment' {
   if (mutation.kind !== 'patch') return mutation.kind
-  for (const _ in mutation.amounts) return 'increment'
-  return 'merge'
+  return isEmpty(mutation.amounts) ? 'merge' : 'increment'
+}
+
+/** No name is in it. */
+export function isEmpty(part: Readonly<Record<string, unknown>>): boolean {
+  for (const _ in part) return false
+  return true
 }
 
 /** A place in the journal: grows with every mutation, over all lanes together. The first is 1; 0 is before all. */

@@ -21,7 +21,16 @@
 
 import { assert, unreachable } from '../base/assert.ts'
 import { DaybookError } from '../base/errors.ts'
-import type { Amounts, Entry, Fields, FieldValue, Mutation, Position, Removed } from './mutation.ts'
+import {
+  isEmpty,
+  type Amounts,
+  type Entry,
+  type Fields,
+  type FieldValue,
+  type Mutation,
+  type Position,
+  type Removed,
+} from './mutation.ts'
 
 export const maxCacheNameBytes = 255
 export const maxKeyBytes = 65_535
@@ -220,11 +229,6 @@ function loneText(fields: Fields): string | undefined {
   if (typeof text !== 'string') return undefined
   for (const name in fields) if (name !== '') return undefined
   return text.isWellFormed() ? text : undefined
-}
-
-function isEmpty(fields: Fields): boolean {
-  for (const _ in fields) return false
-  return true
 }
 
 /** An upper bound of the record's length. */

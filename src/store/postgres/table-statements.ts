@@ -182,7 +182,11 @@ export function patchUpdateStatement(
     sets.push(`${column.sql} = coalesce(t.${column.sql}, 0) + ${amount}`)
   }
   if (table.rest !== undefined && (shape.rest || shape.removes)) {
-    sets.push(`${table.rest.sql} = ${patchedRest(table.rest, shape, given.length)}`)
+    const patched = patchedJson(table.rest, `t.${table.rest.sql}`, {
+      added: shape.rest ? `d.c${restIndex(shape, given)}::jsonb` : undefined,
+      removed: shape.removes ? `d.c${given.length - 1}::text[]` : undefined,
+    })
+    sets.push(`${table.rest.sql} = ${patched}`)
   }
   if (sets.length === 0) return undefined
   return {
@@ -224,11 +228,11 @@ export function patchInsertStatement(
   const given = givenColumns(table, shape)
   if (rest !== undefined) {
     columns.push(rest)
-    const value = shape.rest ? `d.c${given.length - (shape.removes ? 2 : 1)}` : `'{}'`
+    const value = shape.rest ? `d.c${restIndex(shape, given)}` : `'{}'`
     selected.push(`${value}::${rest.castName}`)
     if (shape.rest) {
       const added = `excluded.${rest.sql}::jsonb`
-      updates.push(`${rest.sql} = ${mergedJson(rest, `t.${rest.sql}`, added)}`)
+      updates.push(`${rest.sql} = ${patchedJson(rest, `t.${rest.sql}`, { added })}`)
     }
   }
   const action = updates.length === 0 ? 'NOTHING' : `UPDATE SET ${updates.join(', ')}`
@@ -375,28 +379,23 @@ function amountColumn(column: PhysicalColumn): PhysicalColumn {
   return { ...column, type: { kind: 'numeric' }, castName: 'numeric' }
 }
 
-/** Merged at the top level; what is no object is replaced. */
-function mergedJson(column: PhysicalColumn, current: string, added: string): string {
-  return castTo(
-    column,
-    `CASE WHEN jsonb_typeof(${current}::jsonb) = 'object' THEN ${current}::jsonb || ${added} ELSE ${added} END`,
-  )
-}
-
-/** The rest of a row that is there, after a patch with so many columns. Nothing can be taken from what is no object. */
-function patchedRest(rest: PhysicalColumn, shape: PatchShape, given: number): string {
-  const current = `t.${rest.sql}`
-  if (!shape.removes) return mergedJson(rest, current, `d.c${given - 1}::jsonb`)
-  const added = shape.rest ? `d.c${given - 2}::jsonb` : `'{}'::jsonb`
-  const other = shape.rest ? added : `${current}::jsonb`
-  return castTo(
-    rest,
-    `CASE WHEN jsonb_typeof(${current}::jsonb) = 'object' THEN (${current}::jsonb || ${added}) - d.c${given - 1}::text[] ELSE ${other} END`,
-  )
-}
-
-function castTo(column: PhysicalColumn, json: string): string {
-  return column.castName === 'jsonb' ? json : `(${json})::${column.castName}`
+/**
+ * Merged at the top level, and without the names of `removed`. What is no object has none of them, and is replaced where
+ * something is added.
+ */
+function patchedJson(
+  column: PhysicalColumn,
+  current: string,
+  {
+    added,
+    removed,
+  }: { readonly added?: string | undefined; readonly removed?: string | undefined },
+): string {
+  const json = `${current}::jsonb`
+  const merged = added === undefined ? json : `${json} || ${added}`
+  const left = removed === undefined ? merged : `(${merged}) - ${removed}`
+  const patched = `CASE WHEN jsonb_typeof(${json}) = 'object' THEN ${left} ELSE ${added ?? json} END`
+  return column.castName === 'jsonb' ? patched : `(${patched})::${column.castName}`
 }
 
 /** An array of arrays is none of text[]: each row's names are the text of one. */
@@ -417,7 +416,7 @@ function blankLiteral(table: PhysicalTable, column: PhysicalColumn): string {
   return `${text === null ? 'NULL' : quoteLiteral(text)}::${column.castName}`
 }
 
-/** What a patch of the shape sends: the key, its fields, its amounts, its rest. */
+/** What a patch of the shape sends: the key, its fields, its amounts, its rest, and the names that go. */
 function givenColumns(table: PhysicalTable, shape: PatchShape): PhysicalColumn[] {
   const { rest } = table
   return [
@@ -427,6 +426,11 @@ function givenColumns(table: PhysicalTable, shape: PatchShape): PhysicalColumn[]
     ...(shape.rest && rest !== undefined ? [rest] : []),
     ...(shape.removes ? [removedNames] : []),
   ]
+}
+
+/** Where the rest is among them: the names that go come last. */
+function restIndex(shape: PatchShape, given: readonly PhysicalColumn[]): number {
+  return given.length - (shape.removes ? 2 : 1)
 }
 
 function keyArrays(
