@@ -315,10 +315,7 @@ describe('random calls of BITPOS and BITFIELD', () => {
         for (const redis of [real, ours]) {
           await redis.call('RESET')
           await redis.call('FLUSHALL')
-          for (const words of sent) redis.send(...words)
-          const replies: Reply[] = []
-          for (let left = sent.length; left > 0; left--) replies.push(await redis.reply())
-          found.push(replies)
+          found.push(await redis.pipeline(sent))
         }
         expect(found[1]).toEqual(found[0])
         answered += sent.filter(

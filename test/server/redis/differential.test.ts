@@ -253,14 +253,12 @@ async function replies(
   client: RawClient,
   commands: readonly (readonly string[])[],
 ): Promise<Reply[]> {
-  for (const words of commands) client.send(...words)
-  const found: Reply[] = []
-  for (const words of commands) {
-    const reply = await client.reply()
-    if (isUnordered(words) && Array.isArray(reply)) found.push(sorted(words, reply))
-    else found.push(isDeadline(words) && typeof reply === 'number' ? rounded(reply) : reply)
-  }
-  return found
+  const found = await client.pipeline(commands)
+  return found.map((reply, at) => {
+    const words = commands[at] ?? []
+    if (isUnordered(words) && Array.isArray(reply)) return sorted(words, reply)
+    return isDeadline(words) && typeof reply === 'number' ? rounded(reply) : reply
+  })
 }
 
 const unorderedNames = new Set([
@@ -469,11 +467,8 @@ describe('random commands, and who waits for events', () => {
           for (const { commander, subscriber } of pairs) {
             await commander.call('RESET')
             await commander.call('FLUSHALL')
-            for (const words of commands) commander.send(...words)
-            let failed = false
-            for (let count = commands.length; count > 0; count--) {
-              if ((await commander.reply()) instanceof Failure) failed = true
-            }
+            const answers = await commander.pipeline(commands)
+            const failed = answers.some((answer) => answer instanceof Failure)
             await commander.call('RESET')
             await commander.call('PUBLISH', 'end', '')
             const all = await messages(subscriber)

@@ -170,6 +170,14 @@ export class RawClient {
     return this.reply()
   }
 
+  /** Sends all in one go, and reads a reply to each. */
+  async pipeline(commands: readonly (readonly string[])[]): Promise<Reply[]> {
+    for (const words of commands) this.send(...words)
+    const replies: Reply[] = []
+    for (let left = commands.length; left > 0; left--) replies.push(await this.reply())
+    return replies
+  }
+
   /** The message of an error reply. */
   async failure(...args: readonly (string | number)[]): Promise<string> {
     const reply = await this.call(...args)

@@ -330,10 +330,7 @@ describe('random calls of SORT', () => {
             await redis.call('RESET')
             await redis.call('FLUSHALL')
             await redis.call('MSET', ...texts)
-            for (const words of sent) redis.send(...words)
-            const replies: Reply[] = []
-            for (let left = sent.length; left > 0; left--) replies.push(await redis.reply())
-            found.push(replies)
+            found.push(await redis.pipeline(sent))
           }
           expect(found[1]).toEqual(found[0])
           elements += sent.filter(
