@@ -110,10 +110,13 @@ export class PostgresDatabase implements Database {
   }
 
   async contents(): Promise<Contents> {
-    return contentsOf(
-      await administer(this.url, 'select * from accounts'),
-      await administer(this.url, 'select * from audits'),
+    // One statement sees one moment. The server may still commit what a process that was killed has sent.
+    const [row] = await administer(
+      this.url,
+      `select (select coalesce(json_agg(a), '[]') from accounts a) as accounts,
+         (select coalesce(json_agg(u), '[]') from audits u) as audits`,
     )
+    return contentsOf(row?.['accounts'] as readonly Row[], row?.['audits'] as readonly Row[])
   }
 
   /** Resolves once a transaction of a writer waits for a row that another one has locked. */
