@@ -599,6 +599,9 @@ function removalTests({ test }: Suite): void {
     const documents = await describe(store, undefined)
     const strange = ['', 'NULL', '"', '\\', '{}', 'a,b', "it's", '$1', ' ', 'é', '%', '?']
     const all = Object.fromEntries([...strange, 'x', 'y'].map((name) => [name, 1]))
+    // A database may do many in another way.
+    const many = Array.from({ length: 1000 }, (_, index) => `many ${index}`)
+    const ofMany = Object.fromEntries(many.map((name) => [name, null]))
     await commit(store, 0, 1, [
       rows(documents, {
         a: set(all),
@@ -606,6 +609,9 @@ function removalTests({ test }: Suite): void {
         c: set({ x: 1 }),
         d: set({ '': 'text' }),
         e: set({ '': 'text' }),
+        f: set({ ...all, ...ofMany }),
+        g: set(ofMany),
+        h: set({ '': 'text' }),
       }),
     ])
     await commit(store, 0, 2, [
@@ -615,13 +621,20 @@ function removalTests({ test }: Suite): void {
         c: removal(['x']),
         d: removal(['x']),
         e: removal(['x'], { y: 1 }),
+        f: removal([...strange, ...many.slice(1)], { w: 2 }),
+        g: removal(many),
+        h: removal(many),
         n: removal(['x'], { y: 1 }),
         o: removal(['x']),
       }),
     ])
-    assert.deepEqual(await loadRows(store, documents, ['a', 'b', 'c', 'd', 'n', 'o']), [
+    const keys = ['a', 'b', 'c', 'd', 'f', 'g', 'h', 'n', 'o']
+    assert.deepEqual(await loadRows(store, documents, keys), [
       { x: 1, y: 1 },
       { y: { x: 1 }, w: 2 },
+      {},
+      { '': 'text' },
+      { x: 1, y: 1, 'many 0': null, w: 2 },
       {},
       { '': 'text' },
       { y: 1 },

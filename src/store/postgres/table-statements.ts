@@ -393,9 +393,18 @@ function patchedJson(
 ): string {
   const json = `${current}::jsonb`
   const merged = added === undefined ? json : `${json} || ${added}`
-  const left = removed === undefined ? merged : `(${merged}) - ${removed}`
+  const left = removed === undefined ? merged : withoutNames(merged, removed)
   const patched = `CASE WHEN jsonb_typeof(${json}) = 'object' THEN ${left} ELSE ${added ?? json} END`
   return column.castName === 'jsonb' ? patched : `(${patched})::${column.castName}`
+}
+
+/** `-` compares each name with each field: 100,000 fields and 10,000 names take three seconds, and joined 0.2. */
+const maxSubtracted = 32
+
+function withoutNames(json: string, names: string): string {
+  const left = `SELECT coalesce(jsonb_object_agg(f.key, f.value), '{}') FROM jsonb_each(${json}) AS f
+    WHERE NOT EXISTS (SELECT FROM unnest(${names}) AS n (name) WHERE n.name = f.key)`
+  return `CASE WHEN cardinality(${names}) <= ${maxSubtracted} THEN (${json}) - ${names} ELSE (${left}) END`
 }
 
 /** An array of arrays is none of text[]: each row's names are the text of one. */
