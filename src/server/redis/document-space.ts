@@ -5,7 +5,8 @@
  *     string that expires   {"$string": "Ada", "$expiresAtMs": 1764100000000}
  *     hash                  {"name": "Ada", "visits": "3"}            and "$expiresAtMs" where it expires
  *     set                   {"$type": "set", "red": 1, "blue": 1}     and "$expiresAtMs" where it expires
- *     list                  {"$type": "list", "$items": ["a", "b"]}   and "$expiresAtMs" where it expires
+ *     list                  {"$type": "list", "$items": ["a", "b"]}   and "$expiresAtMs" where it expires; a long one has
+ *                           a field for each item, see `list-items.ts`
  *     sorted set            {"$type": "zset", "ada": 12.5, "bob": 3}  and "$expiresAtMs" where it expires
  *
  * Strings, names and members are stored as `binary-text.ts` says. A name of the client's own that begins with `$` has one
@@ -15,11 +16,13 @@
  */
 
 import type { Fields, FieldValue, Mutation } from '../../mutation/mutation.ts'
+import { overlay } from '../../mutation/overlay.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Turn } from '../../book/turn.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import { binaryOf, binaryOfName, isOwnName, nameOf, textOf } from './binary-text.ts'
 import { FieldCounts, maxCounted } from './field-counts.ts'
+import { listFields, Lists, type List, type ListChange, type Splice } from './list-items.ts'
 import { decimalOf, integerOf, maxInteger, minInteger, sumOfDecimals } from './numbers.ts'
 import { Orders } from './orders.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
@@ -32,7 +35,6 @@ export const scalar = ''
 const string = '$string'
 const deadline = '$expiresAtMs'
 const type = '$type'
-const list = '$items'
 const noAmounts = {}
 
 export class DocumentSpace implements Space {
@@ -45,10 +47,12 @@ export class DocumentSpace implements Space {
   readonly #prefix: string
   readonly #orders = new Orders()
   readonly #counts = new FieldCounts()
+  readonly #lists: Lists
 
   /** `prefix` is what the client's names have before the key: empty, or `sessions:`. */
   constructor(keyspace: Keyspace, around: Around, prefix: string) {
     this.keyspace = keyspace
+    this.#lists = new Lists(keyspace.removesFields)
     this.database = around.database
     this.#turn = around.turn
     this.#events = around.events
@@ -200,25 +204,28 @@ export class DocumentSpace implements Space {
     this.#without(target, current, members)
   }
 
-  items(current: Fields): string[] {
-    const held = current[list]
-    if (current[type] !== 'list' || !Array.isArray(held)) throw wrongType()
-    return held.map((item: unknown) =>
-      binaryOf(typeof item === 'string' ? item : JSON.stringify(item)),
+  items(current: Fields): List {
+    this.#carryOver()
+    const items = this.#lists.of(current)
+    if (items === undefined) throw wrongType()
+    return items
+  }
+
+  spliceItems(target: Target, current: Fields, { from, count, inserted }: Splice): void {
+    const texts = inserted.map((item) => textOf(item, false))
+    this.#changeItems(
+      target,
+      current,
+      this.items(current).spliced({ from, count, inserted: texts }),
     )
   }
 
-  setItems(target: Target, current: Fields | undefined, items: readonly string[]): void {
-    if (items.length === 0) {
-      this.delete(target)
-      return
-    }
-    const texts = items.map((item) => textOf(item, false))
-    this.#patch(
-      target,
-      current,
-      current === undefined ? { [type]: 'list', [list]: texts } : { [list]: texts },
-    )
+  keepItems(target: Target, current: Fields, from: number, to: number): void {
+    this.#changeItems(target, current, this.items(current).kept(from, to))
+  }
+
+  addList(target: Target, items: readonly string[]): void {
+    this.#patch(target, undefined, listFields(items.map((item) => textOf(item, false))))
   }
 
   sorted(current: Fields): SortedMembers {
@@ -245,9 +252,13 @@ export class DocumentSpace implements Space {
   }
 
   copyTo(current: Fields, target: Target): void {
-    const at = current[deadline]
-    const atMs = typeof at === 'number' ? at : undefined
-    this.#write(target, { kind: 'set', fields: current }, atMs)
+    this.#write(target, { kind: 'set', fields: current }, this.expiresAt(target, current))
+  }
+
+  #changeItems(target: Target, current: Fields, change: ListChange): void {
+    if (change === 'gone') this.delete(target)
+    else if ('whole' in change) this.#replace(target, current, change.whole)
+    else this.#patch(target, current, change.fields, change.removed)
   }
 
   #checkSet(current: Fields): void {
@@ -255,28 +266,37 @@ export class DocumentSpace implements Space {
   }
 
   /** Over nothing, or over what is there. What expired is still in the store: it must not come back with the patch. */
-  #patch(target: Target, current: Fields | undefined, fields: Fields): void {
+  #patch(
+    target: Target,
+    current: Fields | undefined,
+    fields: Fields,
+    removed?: Readonly<Record<string, true>>,
+  ): void {
     if (current === undefined) this.#write(target, { kind: 'set', fields }, undefined)
     else {
-      const at = current[deadline]
-      this.#write(
-        target,
-        { kind: 'patch', fields, amounts: noAmounts },
-        typeof at === 'number' ? at : undefined,
-      )
+      const patch: Mutation =
+        removed === undefined
+          ? { kind: 'patch', fields, amounts: noAmounts }
+          : { kind: 'patch', fields, amounts: noAmounts, removed }
+      this.#write(target, patch, this.expiresAt(target, current))
     }
+  }
+
+  /** By other fields of the same value: its deadline stays. */
+  #replace(target: Target, current: Fields, whole: Fields): void {
+    const at = this.expiresAt(target, current)
+    const fields = at === undefined ? whole : overlay(whole, { [deadline]: at })
+    this.#write(target, { kind: 'set', fields }, at)
   }
 
   /** A hash or a set, sorted or not, without its last member does not exist. */
   #without(target: Target, current: Fields, names: readonly string[]): void {
     const gone = new Set(names.map((name) => nameOf(name, false)))
-    const at = current[deadline]
-    const atMs = typeof at === 'number' ? at : undefined
     // What is larger than what goes has something left.
     if (this.keyspace.removesFields && this.fieldCount(current) > gone.size + maxCounted) {
       const removed: Record<string, true> = {}
       for (const name of gone) removed[name] = true
-      this.#write(target, { kind: 'patch', fields: {}, amounts: noAmounts, removed }, atMs)
+      this.#patch(target, current, {}, removed)
       return
     }
     const left = Object.entries(current).filter(
@@ -285,7 +305,7 @@ export class DocumentSpace implements Space {
     if (left.some(([name]) => isOwnName(name))) {
       const fields = Object.fromEntries(left)
       this.#orders.carry({ before: current, was: current, names: [...gone], after: fields })
-      this.#write(target, { kind: 'set', fields }, atMs)
+      this.#write(target, { kind: 'set', fields }, this.expiresAt(target, current))
     } else this.delete(target)
   }
 
@@ -294,6 +314,7 @@ export class DocumentSpace implements Space {
     this.keyspace.onPatched ??= (change) => {
       this.#orders.carry(change)
       this.#counts.carry(change)
+      this.#lists.carry(change)
     }
   }
 

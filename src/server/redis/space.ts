@@ -12,6 +12,7 @@ import type { Place, Turn } from '../../book/turn.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Fields } from '../../mutation/mutation.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
+import type { Items, Splice } from './list-items.ts'
 import type { SortedMembers } from './sorted-members.ts'
 
 export type ValueType = 'string' | 'hash' | 'set' | 'list' | 'zset'
@@ -112,9 +113,13 @@ export interface Space {
   // ── Lists ──
 
   /** Throws WRONGTYPE where it is something else. */
-  items(current: Fields): string[]
-  /** None: the list is gone. */
-  setItems(target: Target, current: Fields | undefined, items: readonly string[]): void
+  items(current: Fields): Items
+  /** Puts items in the place of others, which may be none. Without its last item the list is gone. */
+  spliceItems(target: Target, current: Fields, splice: Splice): void
+  /** Only those from `from` on, before `to`, stay. Writes also where all do. */
+  keepItems(target: Target, current: Fields, from: number, to: number): void
+  /** In the place of whatever is there. At least one item. */
+  addList(target: Target, items: readonly string[]): void
 
   // ── Sorted sets ──
 

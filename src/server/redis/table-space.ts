@@ -22,6 +22,7 @@ import { binaryOfField, fieldOfBinary, restOfBinary } from './column-text.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import { decimalOf, sumOfDecimals } from './numbers.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
+import type { Items } from './list-items.ts'
 import type { SortedMembers } from './sorted-members.ts'
 import type { Around, Space, Target, ValueType } from './space.ts'
 
@@ -267,11 +268,19 @@ export class TableSpace implements Space {
     throw wrongType()
   }
 
-  items(): string[] {
+  items(): Items {
     throw wrongType()
   }
 
-  setItems(): void {
+  spliceItems(): void {
+    throw wrongType()
+  }
+
+  keepItems(): void {
+    throw wrongType()
+  }
+
+  addList(): void {
     throw wrongType()
   }
 

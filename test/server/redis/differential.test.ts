@@ -257,6 +257,7 @@ async function replies(
   return found.map((reply, at) => {
     const words = commands[at] ?? []
     if (isUnordered(words) && Array.isArray(reply)) return sorted(words, reply)
+    if (words[0] === 'EXEC' && Array.isArray(reply)) return reply.map(roundedIfNear)
     return isDeadline(words) && typeof reply === 'number' ? rounded(reply) : reply
   })
 }
@@ -285,6 +286,15 @@ function rounded(deadline: number): number {
   return Math.round(deadline / 1_000_000)
 }
 
+/** In a transaction nobody knows any more which command a reply is of: deadlines are known by what they are. */
+function roundedIfNear(reply: Reply): Reply {
+  if (typeof reply !== 'number') return reply
+  const now = Date.now()
+  return [now, now / 1000].some((time) => reply > time && reply < 1.1 * time)
+    ? rounded(reply)
+    : reply
+}
+
 function sorted(words: readonly string[], reply: readonly Reply[]): Reply[] {
   if (words[0] !== 'HGETALL') return [...reply].sort()
   const pairs = reply
@@ -293,7 +303,9 @@ function sorted(words: readonly string[], reply: readonly Reply[]): Reply[] {
   return pairs.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1))
 }
 
-const names = ['a', 'b', 'c', 'd', lexical]
+/** A list that has a field for each item. */
+const long = 'l'
+const names = ['a', 'b', 'c', 'd', lexical, long]
 
 /** What is compared in the end of each sequence. */
 const looks = names.flatMap((name) => [
@@ -314,6 +326,7 @@ const large: readonly (readonly string[])[] = [
   ['SADD', 'b', ...manyOf((name) => [`member ${name}`]), 'x', '7'],
   ['ZADD', 'c', ...manyOf((name, at) => [String(at % 5), `member ${name}`]), '2', 'm', '1', '7'],
   ['ZADD', lexical, ...manyOf((name) => ['0', `member ${name}`]), '0', 'n', '0', ''],
+  ['RPUSH', long, ...manyOf((name, at) => [`item ${name}`, 'fgh'.charAt(at % 7)])],
 ]
 
 /** Of one collection again and again, and of what was copied of it. */
@@ -324,8 +337,29 @@ const changing: fc.Arbitrary<readonly string[]> = fc.oneof(
   words('ZADD', fc.constantFrom('c', 'd'), '3', member),
   words('ZADD', lexical, '0', member),
   words('ZREM', fc.constantFrom('c', 'd'), member),
-  words('COPY', fc.constantFrom('a', 'b', 'c'), 'd', 'REPLACE'),
-  words('RENAME', 'd', fc.constantFrom('a', 'b', 'c')),
+  {
+    weight: 6,
+    arbitrary: fc.oneof(
+      words(fc.constantFrom('LPUSH', 'RPUSH'), fc.constantFrom(long, 'd'), field, value),
+      words(fc.constantFrom('LPOP', 'RPOP'), fc.constantFrom(long, 'd')),
+      words(fc.constantFrom('LPOP', 'RPOP'), long, fc.constantFrom('2', '30', '90')),
+      words('LTRIM', long, fc.constantFrom('0', '1', '3', '120'), fc.constantFrom('-1', '-2')),
+      words('LTRIM', long, '0', '150'),
+      words('LSET', long, fc.oneof(index, fc.constantFrom('70', '-70')), field),
+      words('LINSERT', long, fc.constantFrom('BEFORE', 'AFTER'), field, field),
+      words('LREM', long, fc.constantFrom('0', '1', '-1', '-2'), field),
+      words('LRANGE', long, index, fc.oneof(index, fc.constantFrom('40', '-40'))),
+      words(fc.constantFrom('LINDEX'), long, fc.oneof(index, fc.constantFrom('70', '-70'))),
+      words('LPOS', long, field, 'RANK', fc.constantFrom('2', '-3'), 'COUNT', '2'),
+      words('LMOVE', long, fc.constantFrom(long, 'd'), side, side),
+      words('LMOVE', 'd', long, side, side),
+      words('EXPIRE', long, '2000000'),
+      words('LLEN', long),
+    ),
+  },
+  words('COPY', fc.constantFrom('a', 'b', 'c', long), 'd', 'REPLACE'),
+  words('RENAME', 'd', fc.constantFrom('a', 'b', 'c', long)),
+  words(fc.constantFrom('TTL', 'TYPE'), long),
 )
 
 function manyOf(words: (name: string, at: number) => readonly string[]): string[] {

@@ -24,6 +24,26 @@ describe('a list', () => {
     ])
   })
 
+  test('that is long has a field for each item in the document, in the order of their names', async () => {
+    const { book, client, rows } = await served()
+    const redis = await client()
+    const items = Array.from({ length: 1000 }, (_, index) => String(index))
+    await redis.call('RPUSH', 'l', ...items)
+    await redis.call('LPUSH', 'l', '\u00ff')
+    await redis.call('RPOP', 'l', 2)
+    await book.flush()
+    await book.cache('redis').invalidate('l')
+    expect(await redis.call('LRANGE', 'l', 0, -1)).toEqual(['\u00ff', ...items.slice(0, -2)])
+    const inOrder = `SELECT f.value AS item FROM daybook_values AS d, json_each(d.value) AS f
+      WHERE f.key NOT LIKE '$%' ORDER BY f.key LIMIT 3`
+    expect(rows(inOrder)).toEqual([{ item: 'base64:/w==' }, { item: '0' }, { item: '1' }])
+    expect(await redis.call('LTRIM', 'l', 0, 1)).toBe('OK')
+    await book.flush()
+    expect(rows('SELECT value FROM daybook_values')).toEqual([
+      { value: '{"$type":"list","$items":["base64:/w==","0"]}' },
+    ])
+  })
+
   test('is waited for by BLPOP, first come, first served', async () => {
     const { client } = await served()
     const [first, second, third, pusher] = await Promise.all([1, 2, 3, 4].map(client))

@@ -1,32 +1,55 @@
-/** Commands of lists: for small ones, since a list is one document that is written anew with each change. */
+/** Commands of lists. What they cost is in `list-items.ts`. */
 
+import type { Fields } from '../../../mutation/mutation.ts'
 import { argumentOf, inGroup, lookUp, targetOf, type Call } from '../command.ts'
 import { safeIntegerOf } from '../numbers.ts'
 import { notAnInteger, RedisError, syntaxError, wrongArity } from '../redis-error.ts'
 import { bulk, bulks, emptyArray, integer, ok, zero } from '../reply.ts'
+import type { Items } from '../list-items.ts'
 import type { Target } from '../space.ts'
 import { popOneLater, popSome, popSomeLater, type Ended } from './pop-from-first.ts'
 import { timeoutOf, waitForItem } from './wait-for-item.ts'
 
-function itemsAt(call: Call, target: Target): string[] {
+const noItems: Items = { length: 0, at: () => undefined, slice: () => [] }
+
+function itemsAt(call: Call, target: Target): Items {
   const current = lookUp(call, target)
-  return current === undefined ? [] : target.space.items(current)
+  return current === undefined ? noItems : target.space.items(current)
+}
+
+function allOf(items: Items): string[] {
+  return items.slice(0, items.length)
 }
 
 type Side = 'left' | 'right'
+
+/** One after the other, so that the last one is at the end. Returns how many there are then. */
+function add(
+  target: Target,
+  current: Fields | undefined,
+  side: Side,
+  added: readonly string[],
+): number {
+  const { space } = target
+  const inserted = side === 'right' ? added : added.toReversed()
+  if (current === undefined) {
+    space.addList(target, inserted)
+    return added.length
+  }
+  const { length } = space.items(current)
+  space.spliceItems(target, current, { from: side === 'right' ? length : 0, count: 0, inserted })
+  return length + added.length
+}
 
 function push(side: Side, onlyOver: boolean): (call: Call) => string {
   return (call) => {
     const target = targetOf(call)
     const current = target.space.live(target)
     if (onlyOver && current === undefined) return zero
-    const items = current === undefined ? [] : target.space.items(current)
-    const added = call.args.slice(2)
-    const after = side === 'right' ? [...items, ...added] : [...added.reverse(), ...items]
-    target.space.setItems(target, current, after)
+    const length = add(target, current, side, call.args.slice(2))
     call.server.events.tell(target, 'list', side === 'right' ? 'rpush' : 'lpush')
     call.server.arrivals.announce(target)
-    return integer(after.length)
+    return integer(length)
   }
 }
 
@@ -35,12 +58,20 @@ function take(call: Call, target: Target, side: Side, count: number): string[] {
   const current = target.space.live(target)
   if (current === undefined) return []
   const items = target.space.items(current)
-  const taken = side === 'left' ? items.splice(0, count) : items.splice(-count, count).reverse()
-  if (taken.length > 0) {
-    target.space.setItems(target, current, items)
-    call.server.events.tellTaken(target, 'list', side === 'left' ? 'lpop' : 'rpop')
-  }
-  return taken
+  const { length } = items
+  const taken = Math.min(count, length)
+  if (taken === 0) return []
+  const found =
+    side === 'left' ? items.slice(0, taken) : items.slice(length - taken, length).reverse()
+  drop(target, current, side, taken)
+  call.server.events.tellTaken(target, 'list', side === 'left' ? 'lpop' : 'rpop')
+  return found
+}
+
+function drop(target: Target, current: Fields, side: Side, count: number): void {
+  const { length } = target.space.items(current)
+  if (side === 'left') target.space.keepItems(target, current, count, length)
+  else target.space.keepItems(target, current, 0, length - count)
 }
 
 function pop(side: Side): (call: Call) => string {
@@ -62,7 +93,9 @@ function pop(side: Side): (call: Call) => string {
 
 function lrange(call: Call): string {
   const range = rangeOf(call)
-  return bulks(between(itemsAt(call, targetOf(call)), range))
+  const items = itemsAt(call, targetOf(call))
+  const [from, to] = within(items, range)
+  return bulks(items.slice(from, to))
 }
 
 type Range = readonly [start: number, end: number]
@@ -74,17 +107,18 @@ function rangeOf(call: Call): Range {
   return [start, end]
 }
 
-/** Both are in it; negative ones count from the end. */
-function between(items: readonly string[], [start, end]: Range): readonly string[] {
-  const from = start < 0 ? Math.max(0, items.length + start) : start
-  const to = end < 0 ? items.length + end : end
-  return to < from ? [] : items.slice(from, to + 1)
+/** Both are in it; negative ones count from the end. Returns the first that is in it, and the first that is not any more. */
+function within({ length }: Items, [start, end]: Range): readonly [from: number, to: number] {
+  const from = Math.max(0, start < 0 ? length + start : start)
+  const to = Math.min(length, (end < 0 ? length + end : end) + 1)
+  return [from, Math.max(from, to)]
 }
 
 function lindex(call: Call): string {
   const index = safeIntegerOf(argumentOf(call, 2))
   if (index === undefined) throw notAnInteger()
-  const item = itemsAt(call, targetOf(call)).at(index)
+  const items = itemsAt(call, targetOf(call))
+  const item = items.at(index < 0 ? items.length + index : index)
   return item === undefined ? call.protocol.nil : bulk(item)
 }
 
@@ -92,13 +126,12 @@ function lset(call: Call): string {
   const target = targetOf(call)
   const current = target.space.live(target)
   if (current === undefined) throw new RedisError('ERR no such key')
-  const items = target.space.items(current)
+  const { length } = target.space.items(current)
   const index = safeIntegerOf(argumentOf(call, 2))
   if (index === undefined) throw notAnInteger()
-  const at = index < 0 ? items.length + index : index
-  if (at < 0 || at >= items.length) throw new RedisError('ERR index out of range')
-  items[at] = argumentOf(call, 3)
-  target.space.setItems(target, current, items)
+  const from = index < 0 ? length + index : index
+  if (from < 0 || from >= length) throw new RedisError('ERR index out of range')
+  target.space.spliceItems(target, current, { from, count: 1, inserted: [argumentOf(call, 3)] })
   call.server.events.tell(target, 'list', 'lset')
   return ok
 }
@@ -110,12 +143,13 @@ function linsert(call: Call): string {
   const current = target.space.live(target)
   if (current === undefined) return zero
   const items = target.space.items(current)
-  const at = items.indexOf(argumentOf(call, 3))
+  const { length } = items
+  const at = allOf(items).indexOf(argumentOf(call, 3))
   if (at < 0) return integer(-1)
-  items.splice(where === 'before' ? at : at + 1, 0, argumentOf(call, 4))
-  target.space.setItems(target, current, items)
+  const from = where === 'before' ? at : at + 1
+  target.space.spliceItems(target, current, { from, count: 0, inserted: [argumentOf(call, 4)] })
   call.server.events.tell(target, 'list', 'linsert')
-  return integer(items.length)
+  return integer(length + 1)
 }
 
 /** The first of them, with a negative count the last; with 0 all. */
@@ -125,15 +159,19 @@ function lrem(call: Call): string {
   const target = targetOf(call)
   const current = target.space.live(target)
   if (current === undefined) return zero
-  const items = target.space.items(current)
+  const items = allOf(target.space.items(current))
   const item = argumentOf(call, 3)
   const found = items.flatMap((other, at) => (other === item ? [at] : []))
-  const removed = new Set(count < 0 ? found.slice(count) : found.slice(0, count || Infinity))
-  if (removed.size === 0) return zero
-  const left = items.filter((_item, at) => !removed.has(at))
-  target.space.setItems(target, current, left)
+  const removed = count < 0 ? found.slice(count) : found.slice(0, count || Infinity)
+  const [first] = removed
+  if (first === undefined) return zero
+  // From the first of them to the last: what is between stays.
+  const end = (removed.at(-1) ?? first) + 1
+  const gone = new Set(removed)
+  const inserted = items.slice(first, end).filter((_item, at) => !gone.has(first + at))
+  target.space.spliceItems(target, current, { from: first, count: end - first, inserted })
   call.server.events.tellTaken(target, 'list', 'lrem')
-  return integer(removed.size)
+  return integer(removed.length)
 }
 
 /** Writes the list also where nothing is cut off: for those who WATCH it that is a change, as in Redis. */
@@ -142,7 +180,7 @@ function ltrim(call: Call): string {
   const target = targetOf(call)
   const current = target.space.live(target)
   if (current === undefined) return ok
-  target.space.setItems(target, current, between(target.space.items(current), range))
+  target.space.keepItems(target, current, ...within(target.space.items(current), range))
   call.server.events.tellTaken(target, 'list', 'ltrim')
   return ok
 }
@@ -187,7 +225,7 @@ function searchOf(call: Call): Search {
 
 function lpos(call: Call): string {
   const { rank, count, maxItems } = searchOf(call)
-  const items = itemsAt(call, targetOf(call))
+  const items = allOf(itemsAt(call, targetOf(call)))
   const item = argumentOf(call, 2)
   const looks = maxItems === 0 ? items.length : Math.min(maxItems, items.length)
   const found: number[] = []
@@ -219,19 +257,16 @@ function moveItem(
 ): string | undefined {
   const source = from.space.live(from)
   if (source === undefined) return undefined
-  const left = from.space.items(source)
-  const destination = to.space.live(to)
-  const isTurned = from.name === to.name
-  const others = isTurned ? left : destination === undefined ? [] : to.space.items(destination)
-  const item = taken === 'left' ? left.shift() : left.pop()
+  const items = from.space.items(source)
+  const item = items.at(taken === 'left' ? 0 : items.length - 1)
   if (item === undefined) return undefined
-  if (added === 'left') others.unshift(item)
-  else others.push(item)
   const { events, arrivals } = call.server
-  to.space.setItems(to, destination, others)
+  // Added before it is taken: a list that is its own destination is never empty between, and keeps its deadline.
+  add(to, to.space.live(to), added, [item])
   events.tell(to, 'list', added === 'left' ? 'lpush' : 'rpush')
   arrivals.announce(to)
-  if (!isTurned) from.space.setItems(from, source, left)
+  const left = from.name === to.name ? from.space.live(from) : source
+  if (left !== undefined) drop(from, left, taken, 1)
   events.tellTaken(from, 'list', taken === 'left' ? 'lpop' : 'rpop')
   return item
 }

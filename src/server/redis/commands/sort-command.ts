@@ -223,8 +223,10 @@ function ordered(call: Call, reader: Reader, options: Options): readonly string[
   if (current === undefined) return []
   const { space } = target
   switch (space.typeOf(current)) {
-    case 'list':
-      return arranged(reader, space.items(current), options)
+    case 'list': {
+      const items = space.items(current)
+      return arranged(reader, items.slice(0, items.length), options)
+    }
     case 'zset': {
       const members = space.sorted(current)
       const elements = members.range(0, members.size).map(({ member }) => member)
@@ -286,7 +288,7 @@ function store(call: Call, target: Target, values: readonly (string | undefined)
   const before = target.space.live(target)
   if (values.length > 0) {
     const items = values.map((value) => value ?? '')
-    target.space.setItems(target, undefined, items)
+    target.space.addList(target, items)
     events.tell(target, 'list', 'sortstore')
     arrivals.announce(target)
   } else if (before !== undefined) {
