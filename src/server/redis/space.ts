@@ -46,7 +46,7 @@ function withDeadlines(targets: readonly Target[]): readonly Place[] {
   )
 }
 
-/** What `current` is called below is what `live` has returned in the same step. */
+/** What `current` is called below is what `live` has returned in the same step, and no write of its key has come since. */
 export interface Space {
   readonly keyspace: Keyspace
   /** The number of the database that its keys are in. */
