@@ -21,7 +21,7 @@ import type { KeyspaceEvents } from './keyspace-events.ts'
 import { binaryOf, binaryOfName, isOwnName, nameOf, textOf } from './binary-text.ts'
 import { FieldCounts, maxCounted } from './field-counts.ts'
 import { decimalOf, integerOf, maxInteger, minInteger, sumOfDecimals } from './numbers.ts'
-import { Orders } from './orders.ts'
+import { byHash, byScore, Orders } from './orders.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
 import { fieldOfScore, scoreOfField } from './scores.ts'
 import type { SortedMembers } from './sorted-members.ts'
@@ -43,7 +43,8 @@ export class DocumentSpace implements Space {
   readonly #turn: Turn
   readonly #events: KeyspaceEvents
   readonly #prefix: string
-  readonly #orders = new Orders()
+  readonly #orders = new Orders(byScore)
+  readonly #byHash = new Orders(byHash, maxCounted)
   readonly #counts = new FieldCounts()
 
   /** `prefix` is what the client's names have before the key: empty, or `sessions:`. */
@@ -140,6 +141,11 @@ export class DocumentSpace implements Space {
   fieldCount(current: Fields): number {
     this.#carryOver()
     return this.#counts.of(current)
+  }
+
+  byHash(current: Fields): SortedMembers {
+    this.#carryOver()
+    return this.#byHash.of(current)
   }
 
   setFields(
@@ -293,6 +299,7 @@ export class DocumentSpace implements Space {
   #carryOver(): void {
     this.keyspace.onPatched ??= (change) => {
       this.#orders.carry(change)
+      this.#byHash.carry(change)
       this.#counts.carry(change)
     }
   }

@@ -1,5 +1,6 @@
 /**
- * The members of a sorted set in their order: by score, and by their bytes where scores are equal.
+ * The members of a sorted set in their order: by score, and by their bytes where scores are equal. A score may also be the hash
+ * of a member, for what is scanned or picked from.
  *
  * It never changes, so a step that fails leaves nothing to undo. What a change makes of it is another one: the order is cut
  * into chunks, and all that the change does not touch are the same arrays in both.

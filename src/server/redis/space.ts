@@ -87,6 +87,8 @@ export interface Space {
   field(current: Fields, name: string): string | undefined
   fieldNames(current: Fields): string[]
   fieldCount(current: Fields): number
+  /** The names of fields, or the members of a set, sorted or not, with their hashes and in the order of these. */
+  byHash(current: Fields): SortedMembers
   /** Names and values, alternating from `at` on. */
   setFields(
     target: Target,

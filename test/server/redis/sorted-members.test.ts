@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { applyMutation } from '../../../src/mutation/coalesce.ts'
 import type { Fields, FieldValue } from '../../../src/mutation/mutation.ts'
-import { Orders } from '../../../src/server/redis/orders.ts'
+import { byHash, byScore, Orders } from '../../../src/server/redis/orders.ts'
 import { fieldOfScore } from '../../../src/server/redis/scores.ts'
 import { SortedMembers, type Scored } from '../../../src/server/redis/sorted-members.ts'
 
@@ -173,10 +173,13 @@ describe('the order of a document', () => {
     fc.oneof(score.map(fieldOfScore), fc.constantFrom<FieldValue>(null, 'nope', 10n)),
   )
 
-  test('is carried over to what a change makes of it, as if it were sorted anew', () => {
+  test.for([
+    ['scores', byScore],
+    ['hashes', byHash],
+  ] as const)('by %s is carried over to what a change makes of it', ([, by]) => {
     fc.assert(
       fc.property(fc.array(fc.tuple(patch, fc.array(name))), (steps) => {
-        const orders = new Orders()
+        const orders = new Orders(by)
         let fields: Fields = { $type: 'zset' }
         orders.of(fields)
         for (const [changes, gone] of steps) {
@@ -196,14 +199,14 @@ describe('the order of a document', () => {
             names: [...new Set(gone)],
             after: fields,
           })
-          expect(itemsOf(orders.of(fields))).toEqual(itemsOf(new Orders().of({ ...fields })))
+          expect(itemsOf(orders.of(fields))).toEqual(itemsOf(new Orders(by).of({ ...fields })))
         }
       }),
     )
   })
 
   test('is carried over where the document itself is changed', () => {
-    const orders = new Orders()
+    const orders = new Orders(byScore)
     const document: Record<string, FieldValue> = { $type: 'zset', a: 1, b: 2 }
     orders.of(document)
     document.a = 3
@@ -213,7 +216,7 @@ describe('the order of a document', () => {
   })
 
   test('is not made by a change where nobody has asked for it', () => {
-    const orders = new Orders()
+    const orders = new Orders(byScore)
     const [before, after] = [{ a: 1 }, { a: 2 }]
     orders.carry({ before, was: before, names: ['a'], after })
     expect(itemsOf(orders.of(after))).toEqual([{ member: 'a', score: 2 }])
