@@ -51,7 +51,7 @@ export class Orders {
     for (const name of names) {
       const old = this.#itemOf(was, name)
       const now = this.#itemOf(after, name)
-      if (old?.score === now?.score) continue
+      if (Object.is(old?.score, now?.score)) continue
       if (old !== undefined) removed.push(old)
       if (now !== undefined) added.push(now)
     }

@@ -91,27 +91,24 @@ export class SortedMembers {
   /** Without some, which are there with these scores, and with others, which are not there then. */
   changed(removed: readonly Scored[], added: readonly Scored[]): SortedMembers {
     if (removed.length + added.length === 0) return this
-    const going = [...removed].sort(compare)
-    const coming = [...added].sort(compare)
-    const chunks: Chunk[] = []
-    let next = 0
-    let [gone, come] = [0, 0]
-    while (gone < going.length || come < coming.length) {
-      const at = this.#chunkOf(firstOf(going[gone], coming[come]))
-      keep(chunks, this.#chunks, next, at)
-      next = at + 1
-      const end = this.#chunks[next]?.[0]
-      const [goneTo, comeTo] = [countBefore(going, gone, end), countBefore(coming, come, end)]
-      const merged = merge(
-        this.#chunks[at] ?? [],
-        going.slice(gone, goneTo),
-        coming.slice(come, comeTo),
-      )
-      for (const chunk of cut(merged)) join(chunks, chunk)
-      gone = goneTo
-      come = comeTo
+    const edits = [
+      ...removed.map((item): Edit => ({ item, comes: false })),
+      ...added.map((item): Edit => ({ item, comes: true })),
+    ].sort(byItem)
+    const chunks = this.#chunks.slice()
+    // From the end on: the numbers of the chunks before stay what they are.
+    for (let end = edits.length; end > 0;) {
+      const at = this.#chunkOf((edits[end - 1] as Edit).item)
+      const first = this.#chunks[at]?.[0]
+      // What comes before all others goes into the first chunk.
+      const begin =
+        at === 0 || first === undefined
+          ? 0
+          : lengthWhile(edits, ({ item }) => compare(item, first) < 0)
+      // It may have been joined with the next one already.
+      replace(chunks, at, edited(chunks[at] ?? [], edits.slice(begin, end)))
+      end = begin
     }
-    keep(chunks, this.#chunks, next, this.#chunks.length)
     return new SortedMembers(chunks)
   }
 
@@ -127,7 +124,18 @@ export class SortedMembers {
   }
 }
 
-/** How many of a sorted list come first for which it is true, `from` being the first that it may be false for. */
+/** A member that goes or comes. */
+interface Edit {
+  readonly item: Scored
+  readonly comes: boolean
+}
+
+/** One that goes before the same one that comes. */
+function byItem(a: Edit, b: Edit): number {
+  return compare(a.item, b.item) || Number(a.comes) - Number(b.comes)
+}
+
+/** How many come first for which it is true; the first `from` are known to. */
 function lengthWhile<T>(list: readonly T[], isBefore: (item: T) => boolean, from = 0): number {
   let low = from
   let high = list.length
@@ -139,42 +147,44 @@ function lengthWhile<T>(list: readonly T[], isBefore: (item: T) => boolean, from
   return low
 }
 
-/** Without an end there is nothing that is not before it. */
-function countBefore(items: readonly Scored[], from: number, end: Scored | undefined): number {
-  if (end === undefined) return items.length
-  return lengthWhile(items, (item) => compare(item, end) < 0, from)
+/** With more, one walk is cheaper than a shift for each. */
+const maxShifts = 4
+
+/** A copy, with the edits in their order. */
+function edited(chunk: Chunk, edits: readonly Edit[]): readonly Scored[] {
+  return edits.length <= maxShifts ? shifted(chunk, edits) : merged(chunk, edits)
 }
 
-/** One of them is there. */
-function firstOf(going: Scored | undefined, coming: Scored | undefined): Scored {
-  if (coming === undefined) return going as Scored
-  return going === undefined || compare(coming, going) < 0 ? coming : going
+function shifted(chunk: Chunk, edits: readonly Edit[]): readonly Scored[] {
+  const items = chunk.slice()
+  for (const { item, comes } of edits) {
+    const at = lengthWhile(items, (other) => compare(other, item) < 0)
+    if (comes) items.splice(at, 0, item)
+    else {
+      checkThere(items[at], item)
+      items.splice(at, 1)
+    }
+  }
+  return items
 }
 
-/** All three are sorted. */
-function merge(chunk: Chunk, going: readonly Scored[], coming: readonly Scored[]): Scored[] {
+function merged(chunk: Chunk, edits: readonly Edit[]): readonly Scored[] {
   const items: Scored[] = []
   let next = 0
-  let [gone, come] = [0, 0]
-  while (gone < going.length || come < coming.length) {
-    const item = firstOf(going[gone], coming[come])
+  for (const { item, comes } of edits) {
     const at = lengthWhile(chunk, (other) => compare(other, item) < 0, next)
     append(items, chunk, next, at)
     next = at
-    if (item === going[gone]) {
-      const there = chunk[at]
-      if (there === undefined || compare(there, item) !== 0) {
-        throw new Error('Only a member that is there can be removed.')
-      }
-      next++
-      gone++
-    } else {
-      items.push(item)
-      come++
-    }
+    if (comes) items.push(item)
+    else checkThere(chunk[next++], item)
   }
   append(items, chunk, next, chunk.length)
   return items
+}
+
+function checkThere(found: Scored | undefined, item: Scored): void {
+  if (found !== undefined && compare(found, item) === 0) return
+  throw new Error('Only a member that is there can be removed.')
 }
 
 /** Into even parts, where it is too large for one chunk. */
@@ -190,19 +200,24 @@ function cut(items: readonly Scored[]): readonly Chunk[] {
   )
 }
 
-/** Chunks that stay as they are. Only the first of them has a new neighbour. */
-function keep(chunks: Chunk[], kept: readonly Chunk[], from: number, to: number): void {
-  if (from >= to) return
-  join(chunks, kept[from] as Chunk)
-  for (let at = from + 1; at < to; at++) chunks.push(kept[at] as Chunk)
+/** In place: the chunk has become these items, and may be too large or too small for one now. */
+function replace(chunks: Chunk[], at: number, items: readonly Scored[]): void {
+  if (items.length <= maxChunk && items.length >= minChunk) {
+    chunks[at] = items
+    return
+  }
+  chunks.splice(at, 1, ...cut(items))
+  if (items.length >= minChunk) return
+  join(chunks, at)
+  join(chunks, at - 1)
 }
 
-function join(chunks: Chunk[], chunk: Chunk): void {
-  const last = chunks.at(-1)
-  const isSmall = last !== undefined && Math.min(last.length, chunk.length) < minChunk
-  if (isSmall && last.length + chunk.length <= maxChunk) {
-    chunks[chunks.length - 1] = [...last, ...chunk]
-  } else chunks.push(chunk)
+/** Makes one of it and the next, where both together are no more than one may have. */
+function join(chunks: Chunk[], at: number): void {
+  const [chunk, next] = [chunks[at], chunks[at + 1]]
+  if (chunk === undefined || next === undefined) return
+  if (chunk.length + next.length > maxChunk) return
+  chunks.splice(at, 2, [...chunk, ...next])
 }
 
 function append(items: Scored[], from: Chunk, start: number, end: number): void {
