@@ -36,6 +36,12 @@ const tierOverheadBytes = 240
 /** Beyond it a value is not copied for each patch. Most rows are far below, and a copy of those is as fast. */
 const maxCopiedBytes = 4096
 
+/**
+ * Values that nobody has but the tier of one cache, or a step: they may be changed. Of all caches, for what one of them has
+ * may be written to another.
+ */
+const ownCopies = new WeakSet<Fields>()
+
 export interface Patched {
   /** It may be `after`, which was changed. */
   readonly before: Fields
@@ -43,6 +49,13 @@ export interface Patched {
   readonly was: Fields
   readonly names: readonly string[]
   readonly after: Fields
+}
+
+/** Some fields of a value as they were before a patch: what it takes to put them back. */
+export interface Was {
+  readonly names: readonly string[]
+  /** Those of them that were there. */
+  readonly fields: Fields
 }
 
 export class Keyspace implements FlushTable {
@@ -65,8 +78,6 @@ export class Keyspace implements FlushTable {
   readonly #lanes: number
   readonly #nameHash: number
   readonly #held = new Map<string, Promise<void>>()
-  /** Large values that nobody but the tier has: they may be changed. */
-  readonly #ownCopies = new WeakSet<Fields>()
 
   constructor(
     name: string,
@@ -170,22 +181,57 @@ export class Keyspace implements FlushTable {
   /** A large value is copied once, and changed from then on: nobody but the tier has the copy. See `TierEntry`. */
   #changed(before: Fields, bytes: number, mutation: Patch): Fields {
     if (bytes <= maxCopiedBytes) return applyMutation(before, mutation, this.schema.blank) as Fields
-    if (this.#ownCopies.has(before)) {
+    if (ownCopies.has(before)) {
       patchInto(before, mutation)
       return before
     }
     const after = applyMutation(before, mutation, this.schema.blank) as Fields
-    this.#ownCopies.add(after)
+    ownCopies.add(after)
     return after
   }
 
-  /** What the mutation makes of a value. */
+  /** What the mutation makes of a value; of one that a patch makes of another, nobody is told. */
   applied(before: Fields | undefined, mutation: Mutation): Fields | undefined {
-    const after = applyMutation(before, mutation, this.schema.blank)
-    if (mutation.kind === 'patch' && before !== undefined && after !== undefined) {
-      this.onPatched?.({ before, was: before, names: namesIn(mutation), after })
+    return applyMutation(before, mutation, this.schema.blank)
+  }
+
+  // ── For a step, which changes values and puts back what was there: see `StepValues` ──
+
+  /** The tier's value, where it is large and the tier's own; it comes to be that here. */
+  ownLarge(key: string, value: Fields): Fields | undefined {
+    const held = this.#tier.get(key)
+    if (held?.value !== value || held.bytes <= maxCopiedBytes) return undefined
+    if (ownCopies.has(value)) return value
+    const own = this.copyOf(value)
+    this.#tier.put(key, own, held.position, held.expiresAt, held.flat, held.bytes)
+    return own
+  }
+
+  /** That may be changed. */
+  copyOf(value: Fields): Fields {
+    const copy = overlay(value, {})
+    ownCopies.add(copy)
+    this.onPatched?.({ before: value, was: value, names: [], after: copy })
+    return copy
+  }
+
+  wasOf(value: Fields, patch: Patch): Was {
+    const names = namesIn(patch)
+    return { names, fields: fieldsOf(value, names) }
+  }
+
+  change(value: Fields, patch: Patch, { names, fields }: Was): void {
+    patchInto(value, patch)
+    this.onPatched?.({ before: value, was: fields, names, after: value })
+  }
+
+  putBack(value: Record<string, FieldValue>, { names, fields }: Was): void {
+    const was = fieldsOf(value, names)
+    for (const name of names) {
+      if (Object.hasOwn(fields, name)) value[name] = fields[name] as FieldValue
+      else delete value[name]
     }
-    return after
+    this.onPatched?.({ before: value, was, names, after: value })
   }
 
   /** The tier's entry, unless its time is over. Where the row is to be deleted then, there is no value any more. */
@@ -280,7 +326,7 @@ export class Keyspace implements FlushTable {
 
   /** A mutation stays as it is. A value that the tier goes on changing must not be in it. */
   #lasting(mutation: Mutation): Mutation {
-    if (mutation.kind !== 'set' || !this.#ownCopies.has(mutation.fields)) return mutation
+    if (mutation.kind !== 'set' || !ownCopies.has(mutation.fields)) return mutation
     return { kind: 'set', fields: overlay(mutation.fields, {}) }
   }
 

@@ -24,6 +24,7 @@ import type { TierEntry } from '../tier/tier.ts'
 import { groupedByLane } from './atomic-batch.ts'
 import type { Engine } from './engine.ts'
 import type { Keyspace } from './keyspace.ts'
+import { StepValues } from './step-values.ts'
 
 /** A key that a step names. */
 export interface Place {
@@ -97,9 +98,10 @@ export class Turn implements Acknowledgement {
   #count = 0
   /** Of steps with one write, which are most of them. */
   readonly #single: Entry[] = []
-  /** Values as the step's own writes have made them, as far as `#folded` entries. */
-  #own: Map<Keyspace, Map<string, Fields | undefined>> | undefined
-  #folded = 0
+  /** As far as someone has asked for it. */
+  readonly #own = new StepValues(
+    (keyspace, key) => (this.#known?.get(keyspace)?.get(key) ?? keyspace.fresh(key))?.value,
+  )
   #places: readonly Place[] = []
   /** The one place of a step, and what the tier has for it: looked up once. */
   #only: Place | undefined
@@ -127,7 +129,10 @@ export class Turn implements Acknowledgement {
 
   // ── For the step ──
 
-  /** The value as of now, with what the step itself has written. */
+  /**
+   * The value as of now, with what the step itself has written. When it writes the key and then reads any key, this very
+   * object may have changed.
+   */
   read(place: Place): Fields | undefined {
     const { keyspace, key } = place
     if (this.#count > 0) {
@@ -208,8 +213,7 @@ export class Turn implements Acknowledgement {
   /** Takes back what a part of the step wrote that then failed. */
   undoTo(writes: number): void {
     this.#count = writes
-    this.#own = undefined
-    this.#folded = 0
+    this.#own.undoTo(writes)
     this.#effects = this.#effects?.filter((effect) => effect.writes <= writes)
   }
 
@@ -317,7 +321,11 @@ export class Turn implements Acknowledgement {
       this.#held = held
     }
     this.#begin()
-    step()
+    try {
+      step()
+    } finally {
+      this.#own.end()
+    }
     if (this.#count === 0) this.done = this.#whenVisible()
     else if (this.#appendAll(append) === 'full') return 'full'
     if (this.#effects !== undefined) {
@@ -330,8 +338,6 @@ export class Turn implements Acknowledgement {
     this.position = 0
     this.done = undefined
     this.wrote = false
-    this.#own = undefined
-    this.#folded = 0
     this.#effects = undefined
     // A step of very many writes leaves nothing behind.
     if (this.#count > maxKept) {
@@ -494,19 +500,13 @@ export class Turn implements Acknowledgement {
     })
   }
 
-  #ownValues(keyspace: Keyspace): Map<string, Fields | undefined> | undefined {
-    this.#own ??= new Map()
-    for (; this.#folded < this.#count; this.#folded++) {
-      const entry = this.#entries[this.#folded] as Entry
-      const of = this.#keyspaces[this.#folded] as Keyspace
-      const values = this.#own.get(of) ?? new Map<string, Fields | undefined>()
-      this.#own.set(of, values)
-      const before = values.has(entry.key)
-        ? values.get(entry.key)
-        : (this.#known?.get(of)?.get(entry.key) ?? of.fresh(entry.key))?.value
-      values.set(entry.key, of.applied(before, entry.mutation))
+  #ownValues(keyspace: Keyspace): ReadonlyMap<string, Fields | undefined> | undefined {
+    const own = this.#own
+    while (own.writes < this.#count) {
+      const { key, mutation } = this.#entries[own.writes] as Entry
+      own.apply(this.#keyspaces[own.writes] as Keyspace, key, mutation)
     }
-    return this.#own.get(keyspace)
+    return own.of(keyspace)
   }
 }
 

@@ -24,7 +24,7 @@ import { binaryOf, binaryOfName, isOwnName, nameOf, textOf } from './binary-text
 import { FieldCounts, maxCounted } from './field-counts.ts'
 import { listFields, Lists, type List, type ListChange, type Splice } from './list-items.ts'
 import { decimalOf, integerOf, maxInteger, minInteger, sumOfDecimals } from './numbers.ts'
-import { Orders } from './orders.ts'
+import { byHash, byScore, Orders } from './orders.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
 import { fieldOfScore, scoreOfField } from './scores.ts'
 import type { SortedMembers } from './sorted-members.ts'
@@ -45,7 +45,8 @@ export class DocumentSpace implements Space {
   readonly #turn: Turn
   readonly #events: KeyspaceEvents
   readonly #prefix: string
-  readonly #orders = new Orders()
+  readonly #orders = new Orders(byScore)
+  readonly #byHash = new Orders(byHash, maxCounted)
   readonly #counts = new FieldCounts()
   readonly #lists: Lists
 
@@ -144,6 +145,11 @@ export class DocumentSpace implements Space {
   fieldCount(current: Fields): number {
     this.#carryOver()
     return this.#counts.of(current)
+  }
+
+  byHash(current: Fields): SortedMembers {
+    this.#carryOver()
+    return this.#byHash.of(current)
   }
 
   setFields(
@@ -313,6 +319,7 @@ export class DocumentSpace implements Space {
   #carryOver(): void {
     this.keyspace.onPatched ??= (change) => {
       this.#orders.carry(change)
+      this.#byHash.carry(change)
       this.#counts.carry(change)
       this.#lists.carry(change)
     }

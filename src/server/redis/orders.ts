@@ -1,25 +1,44 @@
 /**
- * The order of the members of each sorted set, beside the document that holds them.
+ * An order of the members of each collection, beside the document that holds them: of sorted sets by their scores, and of
+ * hashes and sets by the hashes of their names, which is how they are scanned and picked from.
  *
  * It is made when someone first asks for it, lives as long as the document, and is carried over to the document that a change
  * makes of it: nothing is sorted anew for a command. What was evicted and loaded again is.
  */
 
 import type { Patched } from '../../book/keyspace.ts'
-import type { Fields } from '../../mutation/mutation.ts'
+import type { Fields, FieldValue } from '../../mutation/mutation.ts'
+import { hashText } from '../../base/hash.ts'
 import { binaryOfName, isOwnName } from './binary-text.ts'
 import { scoreOfField } from './scores.ts'
 import { SortedMembers, type Scored } from './sorted-members.ts'
 
+type ScoreOf = (member: string, field: FieldValue) => number
+
+export const byScore: ScoreOf = (_, field) => scoreOfField(field)
+export const byHash: ScoreOf = (member) => hashText(member)
+
 export class Orders {
   readonly #known = new WeakMap<Fields, SortedMembers>()
+  readonly #scoreOf: ScoreOf
+  readonly #maxMadeAnew: number
+
+  /** With at most `maxMadeAnew` members the order is made each time, which takes less than to remember it. */
+  constructor(scoreOf: ScoreOf, maxMadeAnew = 0) {
+    this.#scoreOf = scoreOf
+    this.#maxMadeAnew = maxMadeAnew
+  }
 
   of(fields: Fields): SortedMembers {
-    let order = this.#known.get(fields)
-    if (order === undefined) {
-      order = SortedMembers.of(scoredIn(fields, Object.keys(fields)))
-      this.#known.set(fields, order)
+    const known = this.#known.get(fields)
+    if (known !== undefined) return known
+    const items: Scored[] = []
+    for (const name of Object.keys(fields)) {
+      const item = this.#itemOf(fields, name)
+      if (item !== undefined) items.push(item)
     }
+    const order = SortedMembers.of(items)
+    if (order.size > this.#maxMadeAnew) this.#known.set(fields, order)
     return order
   }
 
@@ -27,18 +46,24 @@ export class Orders {
   carry({ before, was, names, after }: Patched): void {
     const order = this.#known.get(before)
     if (order === undefined) return
-    this.#known.set(after, order.changed(scoredIn(was, names), scoredIn(after, names)))
+    const removed: Scored[] = []
+    const added: Scored[] = []
+    for (const name of names) {
+      const old = this.#itemOf(was, name)
+      const now = this.#itemOf(after, name)
+      if (Object.is(old?.score, now?.score)) continue
+      if (old !== undefined) removed.push(old)
+      if (now !== undefined) added.push(now)
+    }
+    this.#known.set(after, order.changed(removed, added))
   }
-}
 
-/** The members among these names that are there. */
-function scoredIn(fields: Fields, names: readonly string[]): Scored[] {
-  const found: Scored[] = []
-  for (const name of names) {
-    if (!isOwnName(name) || !Object.hasOwn(fields, name)) continue
-    const field = fields[name]
-    if (field === null) continue
-    found.push({ member: binaryOfName(name), score: scoreOfField(field) })
+  /** undefined: no such member is there. */
+  #itemOf(fields: Fields, name: string): Scored | undefined {
+    if (!isOwnName(name) || !Object.hasOwn(fields, name)) return undefined
+    const field = fields[name] ?? null
+    if (field === null) return undefined
+    const member = binaryOfName(name)
+    return { member, score: this.#scoreOf(member, field) }
   }
-  return found
 }

@@ -47,7 +47,7 @@ function withDeadlines(targets: readonly Target[]): readonly Place[] {
   )
 }
 
-/** What `current` is called below is what `live` has returned in the same step. */
+/** What `current` is called below is what `live` has returned in the same step, and no write of its key has come since. */
 export interface Space {
   readonly keyspace: Keyspace
   /** The number of the database that its keys are in. */
@@ -88,6 +88,8 @@ export interface Space {
   field(current: Fields, name: string): string | undefined
   fieldNames(current: Fields): string[]
   fieldCount(current: Fields): number
+  /** The names of fields, or the members of a set, sorted or not, with their hashes and in the order of these. */
+  byHash(current: Fields): SortedMembers
   /** Names and values, alternating from `at` on. */
   setFields(
     target: Target,

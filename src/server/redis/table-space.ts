@@ -10,6 +10,7 @@
  * own, written in one batch with the row, and every write of the row repeats it for the engine's sweep.
  */
 
+import { hashText } from '../../base/hash.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Turn } from '../../book/turn.ts'
 import { addAmount } from '../../mutation/decimal.ts'
@@ -23,7 +24,7 @@ import type { KeyspaceEvents } from './keyspace-events.ts'
 import { decimalOf, sumOfDecimals } from './numbers.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
 import type { Items } from './list-items.ts'
-import type { SortedMembers } from './sorted-members.ts'
+import { SortedMembers } from './sorted-members.ts'
 import type { Around, Space, Target, ValueType } from './space.ts'
 
 /** What EXPIRE of a row does at the end of its time. undefined: EXPIRE is refused. */
@@ -211,6 +212,11 @@ export class TableSpace implements Space {
 
   fieldCount(current: Fields): number {
     return this.fieldNames(current).length
+  }
+
+  byHash(current: Fields): SortedMembers {
+    const names = this.fieldNames(current)
+    return SortedMembers.of(names.map((member) => ({ member, score: hashText(member) })))
   }
 
   setFields(

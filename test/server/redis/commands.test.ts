@@ -287,6 +287,20 @@ describe('a transaction', () => {
     expect(await redis.call('EXEC')).toEqual([11, 12])
   })
 
+  test('copies a large value to another database, where it does not change with the first', async () => {
+    const { client } = await served()
+    const redis = await client()
+    const many = Array.from({ length: 200 }, (_, at) => `member ${'x'.repeat(50)} ${at}`)
+    await redis.call('SADD', 's', ...many)
+    // From here on it is changed where it is.
+    await redis.call('SADD', 's', 'first')
+    expect(await redis.call('COPY', 's', 's', 'DB', '1')).toBe(1)
+    await redis.call('SADD', 's', 'second')
+    await redis.call('SELECT', 1)
+    expect(await redis.call('SMISMEMBER', 's', 'first', 'second')).toEqual([1, 0])
+    expect(await redis.call('SCARD', 's')).toBe(201)
+  })
+
   test('has COPY in its place, and one into another database behind the rest', async () => {
     const { client } = await served()
     const redis = await client()

@@ -362,19 +362,72 @@ const changing: fc.Arbitrary<readonly string[]> = fc.oneof(
   words(fc.constantFrom('TTL', 'TYPE'), long),
 )
 
+/** What looks at it, or fails. */
+const looking: fc.Arbitrary<readonly string[]> = fc.oneof(
+  words(fc.constantFrom('HLEN', 'SCARD', 'ZCARD', 'TYPE', 'TTL'), key),
+  words(fc.constantFrom('HGET', 'HEXISTS'), fc.constantFrom('a', 'd'), field),
+  words('SISMEMBER', fc.constantFrom('b', 'd'), member),
+  words(fc.constantFrom('ZSCORE', 'ZRANK'), fc.constantFrom('c', 'd'), member),
+  words('ZRANGE', fc.constantFrom('c', 'd', lexical), index, index, 'WITHSCORES'),
+  words('ZREMRANGEBYSCORE', 'c', scoreBound, scoreBound),
+  words('ZREMRANGEBYRANK', fc.constantFrom('c', 'd'), index, index),
+  words(fc.constantFrom('ZPOPMIN', 'ZPOPMAX'), fc.constantFrom('c', 'd')),
+  words('HINCRBY', fc.constantFrom('a', 'b', 'd'), field, amount),
+  words(fc.constantFrom('HSET', 'HDEL'), key, field, '1'),
+  words('ZADD', key, score, member, score, member),
+  words('SMOVE', fc.constantFrom('b', 'd'), fc.constantFrom('a', 'b', 'd'), member),
+  words('EXPIRE', key, fc.constantFrom('2000000', 'x')),
+  words('DEL', 'd'),
+)
+
+/** Runs what it is given, each behind the number of its words; `call` ends it at the first that fails. */
+const script = (call: string): string =>
+  `local replies, at = {}, 1
+while at <= #ARGV do
+  local count = tonumber(ARGV[at])
+  local reply = redis.${call}(unpack(ARGV, at + 1, at + count))
+  replies[#replies + 1] = reply
+  at = at + count + 1
+end
+return replies`
+
+/** Several commands in one step. */
+const together: fc.Arbitrary<readonly (readonly string[])[]> = fc
+  .tuple(
+    fc.array(fc.oneof(changing, looking), { minLength: 2, maxLength: 8, size: 'max' }),
+    fc.constantFrom('EXEC', 'EXEC', 'DISCARD', 'call', 'pcall', 'pcall'),
+  )
+  .map(([commands, way]) => {
+    if (way === 'EXEC' || way === 'DISCARD') return [['MULTI'], ...commands, [way]]
+    const args = commands.flatMap((words) => [String(words.length), ...words])
+    return [['EVAL', script(way), String(names.length), ...names, ...args]]
+  })
+
 function manyOf(words: (name: string, at: number) => readonly string[]): string[] {
   return Array.from({ length: 100 }, (_, at) => words('x'.repeat(50) + String(at), at)).flat()
 }
 
+function alone(
+  commands: fc.Arbitrary<readonly string[]>,
+): fc.Arbitrary<readonly (readonly string[])[]> {
+  return commands.map((words) => [words])
+}
+
 describe('random commands', () => {
   test.for([
-    ['of all kinds', 2, { command: 12, listing: 4, sorting: 6, changing: 0 }, []],
-    ['of sorted sets', 2, { command: 1, listing: 1, sorting: 12, changing: 0 }, []],
-    ['of sorted sets', 3, { command: 1, listing: 1, sorting: 12, changing: 0 }, []],
+    ['of all kinds', 2, { command: 12, listing: 4, sorting: 6, changing: 0, together: 0 }, []],
+    ['of sorted sets', 2, { command: 1, listing: 1, sorting: 12, changing: 0, together: 0 }, []],
+    ['of sorted sets', 3, { command: 1, listing: 1, sorting: 12, changing: 0, together: 0 }, []],
     [
       'of all kinds over large collections',
       2,
-      { command: 4, listing: 0, sorting: 4, changing: 16 },
+      { command: 4, listing: 0, sorting: 4, changing: 16, together: 0 },
+      large,
+    ],
+    [
+      'of large collections, many of them in transactions and scripts,',
+      2,
+      { command: 0, listing: 0, sorting: 0, changing: 8, together: 16 },
       large,
     ],
   ] as const)(
@@ -389,11 +442,12 @@ describe('random commands', () => {
         fc.asyncProperty(
           fc.array(
             fc.oneof(
-              { weight: weights.command, arbitrary: command },
-              { weight: weights.listing, arbitrary: listing },
-              { weight: weights.sorting, arbitrary: sorting },
-              { weight: weights.changing, arbitrary: changing },
-              { weight: 1, arbitrary: unordered },
+              { weight: weights.command, arbitrary: alone(command) },
+              { weight: weights.listing, arbitrary: alone(listing) },
+              { weight: weights.sorting, arbitrary: alone(sorting) },
+              { weight: weights.changing, arbitrary: alone(changing) },
+              { weight: weights.together, arbitrary: together },
+              { weight: 1, arbitrary: alone(unordered) },
             ),
             {
               minLength: 1,
@@ -402,7 +456,8 @@ describe('random commands', () => {
               size: first === large ? 'max' : 'small',
             },
           ),
-          async (commands) => {
+          async (groups) => {
+            const commands = groups.flat()
             const begin = async (redis: RawClient): Promise<void> => {
               await redis.call('RESET')
               if (version === 3) await redis.call('HELLO', 3)

@@ -9,7 +9,7 @@ import { onTestFinished } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
 import { silentLogger } from '../../../src/base/log.ts'
 import { nodeFiles } from '../../../src/base/node-files.ts'
-import { systemRandom } from '../../../src/base/random.ts'
+import { systemRandom, type Random } from '../../../src/base/random.ts'
 import type { Daybook } from '../../../src/book/daybook.ts'
 import type { CacheOptions, DaybookOptions } from '../../../src/book/options.ts'
 import { openDaybook } from '../../../src/open-daybook.ts'
@@ -46,6 +46,8 @@ export interface ServedOptions {
   readonly caches?: Readonly<
     Record<string, CacheOptions<unknown> & { readonly rowExpiry?: RowExpiry }>
   >
+  /** Of the server; else what it picks is another each time. */
+  readonly random?: Random
   /** Run before the book opens. */
   readonly schema?: string
 }
@@ -78,7 +80,7 @@ export async function served(options: ServedOptions = {}): Promise<Served> {
   }
   const redis = await startRedis(book, readRedisOptions({ port: 0, ...options.redis }), {
     clock: systemClock,
-    random: systemRandom,
+    random: options.random ?? systemRandom,
     logger: silentLogger,
     files: nodeFiles,
     mappings,

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { applyMutation } from '../../../src/mutation/coalesce.ts'
 import type { Fields, FieldValue } from '../../../src/mutation/mutation.ts'
-import { Orders } from '../../../src/server/redis/orders.ts'
+import { byHash, byScore, Orders } from '../../../src/server/redis/orders.ts'
 import { fieldOfScore } from '../../../src/server/redis/scores.ts'
 import { SortedMembers, type Scored } from '../../../src/server/redis/sorted-members.ts'
 
@@ -15,7 +15,6 @@ const score = fc.oneof(
   fc.integer({ min: -2, max: 2 }),
   fc.constantFrom(Infinity, -Infinity, 0.5, Number.MAX_VALUE, Number.MIN_VALUE),
 )
-/** A few, or more than are shifted one by one. */
 const change = fc.record({
   set: fc.array(fc.tuple(member, score), { maxLength: 9 }),
   remove: fc.array(member, { maxLength: 9 }),
@@ -70,6 +69,77 @@ describe('sorted members', () => {
     )
   })
 
+  /** Enough for several chunks, which are cut where much comes at one place, and joined where much goes. */
+  const manyChange = fc.oneof(
+    fc.record({ addedAt: score, count: fc.nat(1500), salt: fc.nat(5) }),
+    fc.record({
+      removedFrom: fc.nat(3000),
+      count: fc.nat(1500),
+      each: fc.integer({ min: 1, max: 9 }),
+    }),
+    fc.record({ moved: fc.array(fc.tuple(fc.nat(3000), score), { maxLength: 20 }) }),
+  )
+
+  test('are the same where they are many, and so are those before a change', () => {
+    let most = 0
+    fc.assert(
+      fc.property(
+        fc.array(manyChange, { maxLength: 12, size: 'max' }),
+        fc.array(fc.nat(4000), { minLength: 8, maxLength: 8 }),
+        (changes, places) => {
+          let sorted: readonly Scored[] = []
+          let members = SortedMembers.of([])
+          for (const given of changes) {
+            let removed: readonly Scored[] = []
+            let added: readonly Scored[] = []
+            if ('addedAt' in given) {
+              const { addedAt, count, salt } = given
+              const there = new Set(sorted.map((item) => item.member))
+              added = Array.from({ length: count }, (_, at) => ({
+                member: `${at * 7919} ${salt}`,
+                score: addedAt,
+              })).filter((item) => !there.has(item.member))
+            } else if ('removedFrom' in given) {
+              const { removedFrom: from, count, each } = given
+              removed = sorted.slice(from, from + count).filter((_, at) => at % each === 0)
+            } else {
+              const ranks = new Map(given.moved)
+              removed = [...ranks.keys()].flatMap((rank) => sorted[rank] ?? [])
+              added = [...ranks].flatMap(([rank, points]) => {
+                const item = sorted[rank]
+                return item === undefined ? [] : [{ member: item.member, score: points }]
+              })
+            }
+            const gone = new Set(removed.map((item) => item.member))
+            const [before, was] = [members, sorted]
+            members = before.changed(removed, added)
+            const left = sorted.filter((item) => !gone.has(item.member))
+            sorted = inOrder(new Map([...left, ...added].map((item) => [item.member, item.score])))
+            most = Math.max(most, sorted.length)
+            expect(members.size).toBe(sorted.length)
+            expect(itemsOf(members)).toEqual(sorted)
+            expect(itemsOf(before)).toEqual(was)
+            for (const [at, place] of places.entries()) {
+              const item = sorted[place]
+              expect(members.at(place)).toEqual(item)
+              if (item !== undefined) expect(members.rankOf(item)).toBe(place)
+              const to = place + (places[(at + 1) % places.length] ?? 0) / 3
+              expect(members.range(place, Math.floor(to))).toEqual(
+                sorted.slice(place, Math.floor(to)),
+              )
+              const bound = (item?.score ?? 0) + (at % 3) - 1
+              expect(members.countWhile((other) => other.score < bound)).toBe(
+                sorted.filter((other) => other.score < bound).length,
+              )
+            }
+          }
+        },
+      ),
+      { numRuns: 100, seed: 20261127 },
+    )
+    expect(most).toBeGreaterThan(2000)
+  })
+
   test('are counted and taken by bounds', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(member, score)), score, (pairs, bound) => {
@@ -87,7 +157,10 @@ describe('sorted members', () => {
 
   test('cannot lose what they do not have', () => {
     const members = SortedMembers.of([{ member: 'a', score: 1 }])
-    expect(() => members.changed([{ member: 'a', score: 2 }], [])).toThrow('Only a member')
+    for (const other of [0, 2]) {
+      expect(members.rankOf({ member: 'a', score: other })).toBeUndefined()
+      expect(() => members.changed([{ member: 'a', score: other }], [])).toThrow('Only a member')
+    }
   })
 })
 
@@ -100,10 +173,13 @@ describe('the order of a document', () => {
     fc.oneof(score.map(fieldOfScore), fc.constantFrom<FieldValue>(null, 'nope', 10n)),
   )
 
-  test('is carried over to what a change makes of it, as if it were sorted anew', () => {
+  test.for([
+    ['scores', byScore],
+    ['hashes', byHash],
+  ] as const)('by %s is carried over to what a change makes of it', ([, by]) => {
     fc.assert(
       fc.property(fc.array(fc.tuple(patch, fc.array(name))), (steps) => {
-        const orders = new Orders()
+        const orders = new Orders(by)
         let fields: Fields = { $type: 'zset' }
         orders.of(fields)
         for (const [changes, gone] of steps) {
@@ -123,14 +199,14 @@ describe('the order of a document', () => {
             names: [...new Set(gone)],
             after: fields,
           })
-          expect(itemsOf(orders.of(fields))).toEqual(itemsOf(new Orders().of({ ...fields })))
+          expect(itemsOf(orders.of(fields))).toEqual(itemsOf(new Orders(by).of({ ...fields })))
         }
       }),
     )
   })
 
   test('is carried over where the document itself is changed', () => {
-    const orders = new Orders()
+    const orders = new Orders(byScore)
     const document: Record<string, FieldValue> = { $type: 'zset', a: 1, b: 2 }
     orders.of(document)
     document.a = 3
@@ -140,7 +216,7 @@ describe('the order of a document', () => {
   })
 
   test('is not made by a change where nobody has asked for it', () => {
-    const orders = new Orders()
+    const orders = new Orders(byScore)
     const [before, after] = [{ a: 1 }, { a: 2 }]
     orders.carry({ before, was: before, names: ['a'], after })
     expect(itemsOf(orders.of(after))).toEqual([{ member: 'a', score: 2 }])

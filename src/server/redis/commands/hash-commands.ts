@@ -6,7 +6,7 @@ import { decimalOf, integerOf, isInfinite } from '../numbers.ts'
 import { notAFloat, notAnInteger, RedisError, syntaxError, wrongArity } from '../redis-error.ts'
 import { bulk, bulks, emptyArray, integer, ok, one, zero } from '../reply.ts'
 import type { Target } from '../space.ts'
-import { countOf, sample } from './sample.ts'
+import { countOf, namesIn, sample } from './sample.ts'
 import { scanMembers } from './scan-members.ts'
 
 function hashAt(target: Target): Fields | undefined {
@@ -153,15 +153,13 @@ function hrandfield(call: Call): string {
   if (args.length > 4) throw syntaxError()
   const current = readHash(call, target)
   if (args.length === 2) {
-    const [name] =
-      current === undefined ? [] : sample(target.space.fieldNames(current), 1, server.random)
+    const [name] = sample(namesIn(target, current), 1, server.random)
     return name === undefined ? protocol.nil : bulk(name)
   }
   const count = countOf(call)
   const withValues = args.length === 4
   if (withValues && argumentOf(call, 3).toLowerCase() !== 'withvalues') throw syntaxError()
-  const names =
-    current === undefined ? [] : sample(target.space.fieldNames(current), count, server.random)
+  const names = sample(namesIn(target, current), count, server.random)
   if (!withValues) return bulks(names)
   const pairs = names.map((name) => [
     name,
@@ -174,8 +172,7 @@ function hrandfield(call: Call): string {
 function hscan(call: Call): string {
   const target = targetOf(call)
   const current = readHash(call, target)
-  const names = current === undefined ? [] : target.space.fieldNames(current)
-  return scanMembers(call, names, (name) =>
+  return scanMembers(call, current && target.space.byHash(current), (name) =>
     current === undefined ? '' : (target.space.field(current, name) ?? ''),
   )
 }

@@ -334,9 +334,9 @@ function encodingOf(target: Target): string {
       return listpack ? 'listpack' : 'hashtable'
     }
     case 'set': {
-      const members = space.members(current)
-      const numbers =
-        members.length <= 512 && members.every((member) => safeIntegerOf(member) !== undefined)
+      const small = space.fieldCount(current) <= 512
+      const isNumber = (member: string): boolean => safeIntegerOf(member) !== undefined
+      const numbers = small && space.members(current).every(isNumber)
       return numbers ? 'intset' : 'hashtable'
     }
     case 'list':

@@ -1,9 +1,11 @@
-/** Random members, as HRANDFIELD, SRANDMEMBER and ZRANDMEMBER give them. */
+/** Random members, as HRANDFIELD, SPOP, SRANDMEMBER and ZRANDMEMBER give them. */
 
 import type { Random } from '../../../base/random.ts'
+import type { Fields } from '../../../mutation/mutation.ts'
 import { argumentOf, type Call } from '../command.ts'
 import { integerOf } from '../numbers.ts'
 import { notAnInteger, RedisError } from '../redis-error.ts'
+import type { Target } from '../space.ts'
 
 /** The count of random members that a client asks for, as its third word. A negative one is as many, with repeats. */
 export function countOf(call: Call): number {
@@ -16,19 +18,40 @@ export function countOf(call: Call): number {
   return Number(count)
 }
 
-/** A positive count: as many different ones, at most all. A negative one: as many, which may repeat. */
-export function sample<T>(items: readonly T[], count: number, random: Random): T[] {
-  if (items.length === 0 || count === 0) return []
-  const pick = (from: number): number => from + Math.floor(random.next() * (items.length - from))
-  if (count < 0) return Array.from({ length: -count }, () => items[pick(0)] as T)
-  if (count >= items.length) return [...items]
-  // The beginning of a Fisher–Yates shuffle.
-  const shuffled = [...items]
-  for (let at = 0; at < count; at++) {
-    const other = pick(at)
-    const item = shuffled[other] as T
-    shuffled[other] = shuffled[at] as T
-    shuffled[at] = item
+/** What some are picked from: nothing of it is looked at but what is picked. */
+export interface Picks<T> {
+  readonly size: number
+  at(place: number): T | undefined
+}
+
+/** With less it is faster to list them. */
+const maxListed = 64
+
+/** The names of a hash's fields, or a set's members. */
+export function namesIn({ space }: Target, current: Fields | undefined): Picks<string> {
+  if (current === undefined) return { size: 0, at: () => undefined }
+  const size = space.fieldCount(current)
+  if (size <= maxListed) {
+    const names = space.fieldNames(current)
+    return { size, at: (place) => names[place] }
   }
-  return shuffled.slice(0, count)
+  const order = space.byHash(current)
+  return { size, at: (place) => order.at(place)?.member }
+}
+
+/** A positive count: as many different ones, at most all. A negative one: as many, which may repeat. */
+export function sample<T>(picks: Picks<T>, count: number, random: Random): T[] {
+  const { size } = picks
+  if (size === 0 || count === 0) return []
+  const pick = (from: number): number => from + Math.floor(random.next() * (size - from))
+  if (count < 0) return Array.from({ length: -count }, () => picks.at(pick(0)) as T)
+  if (count >= size) return Array.from({ length: size }, (_, place) => picks.at(place) as T)
+  // The beginning of a Fisher–Yates shuffle of all places, of which only those are kept that are not their own any more.
+  const moved = new Map<number, number>()
+  return Array.from({ length: count }, (_, at) => {
+    const other = pick(at)
+    const place = moved.get(other) ?? other
+    moved.set(other, moved.get(at) ?? at)
+    return picks.at(place) as T
+  })
 }

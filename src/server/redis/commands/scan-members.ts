@@ -1,16 +1,16 @@
 /**
  * HSCAN, SSCAN and ZSCAN: the members of one value, page by page.
  *
- * The value is in memory as a whole, so a page is a range of its members in the order of their hashes, and the cursor is
- * the hash that the next page begins at: a member that is there all the time is given whatever comes and goes meanwhile.
+ * A page is a range of the members in the order of their hashes, and the cursor is the hash that the next page begins at: a
+ * member that is there all the time is given whatever comes and goes meanwhile.
  */
 
-import { hashText } from '../../../base/hash.ts'
 import { argumentOf, type Call } from '../command.ts'
 import { matchesGlob } from '../glob.ts'
 import { integerOf, safeIntegerOf } from '../numbers.ts'
 import { notAnInteger, RedisError, syntaxError } from '../redis-error.ts'
 import { bulk, bulks } from '../reply.ts'
+import type { SortedMembers } from '../sorted-members.ts'
 
 export interface ScanOptions {
   readonly pattern: string
@@ -45,25 +45,28 @@ export function cursorOf(text: string): number {
   return Number(cursor)
 }
 
-/** With `valueOf` each member is followed by its value. */
+/** By their hashes; undefined where there is no key. With `valueOf` each member is followed by its value. */
 export function scanMembers(
   call: Call,
-  members: readonly string[],
+  members: SortedMembers | undefined,
   valueOf: ((member: string) => string) | undefined,
 ): string {
-  const from = cursorOf(argumentOf(call, 2))
+  const cursor = cursorOf(argumentOf(call, 2))
   const { pattern, count } = scanOptions(call, 3, false)
-  const sorted = members
-    .map((member) => ({ member, hash: hashText(member) >>> 0 }))
-    .filter(({ hash }) => hash >= from)
-    .sort((a, b) => a.hash - b.hash)
-  let end = Math.min(count, sorted.length)
+  if (members === undefined) return `*2\r\n${bulk('0')}${bulks([])}`
+  const from = members.countWhile((item) => item.score < cursor)
+  const last = members.at(Math.min(from + count, members.size) - 1)?.score ?? -1
   // Members of one hash are never parted.
-  while (end < sorted.length && sorted[end]?.hash === sorted[end - 1]?.hash) end++
-  const next = end < sorted.length ? (sorted[end]?.hash ?? 0) : 0
-  const found = sorted.slice(0, end).filter(({ member }) => matchesGlob(pattern, member))
-  const items = found.flatMap(({ member }) =>
-    valueOf === undefined ? [member] : [member, valueOf(member)],
+  const end = Math.max(
+    from,
+    members.countWhile((item) => item.score <= last),
   )
+  const next = members.at(end)?.score ?? 0
+  const items: string[] = []
+  for (const { member } of members.range(from, end)) {
+    if (!matchesGlob(pattern, member)) continue
+    items.push(member)
+    if (valueOf !== undefined) items.push(valueOf(member))
+  }
   return `*2\r\n${bulk(String(next))}${bulks(items)}`
 }

@@ -6,7 +6,7 @@ import { safeIntegerOf } from '../numbers.ts'
 import { RedisError, syntaxError, wrongType } from '../redis-error.ts'
 import { bulk, bulks, integer, one, zero } from '../reply.ts'
 import type { Target } from '../space.ts'
-import { countOf, sample } from './sample.ts'
+import { countOf, namesIn, sample } from './sample.ts'
 import { scanMembers } from './scan-members.ts'
 
 /** The members; none where there is no key. */
@@ -88,8 +88,7 @@ function spop(call: Call): string {
     throw new RedisError('ERR value is out of range, must be positive')
   }
   const current = setAt(target)
-  const members = current === undefined ? [] : target.space.members(current)
-  const taken = sample(members, count, server.random)
+  const taken = sample(namesIn(target, current), count, server.random)
   if (current !== undefined && taken.length > 0) {
     target.space.removeMembers(target, current, taken)
     server.events.tellTaken(target, 'set', 'spop')
@@ -101,7 +100,8 @@ function spop(call: Call): string {
 function srandmember(call: Call): string {
   const { args, server, protocol } = call
   if (args.length > 3) throw syntaxError()
-  const members = membersOf(call, targetOf(call))
+  const target = targetOf(call)
+  const members = namesIn(target, readSet(call, target))
   if (args.length === 2) {
     const [member] = sample(members, 1, server.random)
     return member === undefined ? protocol.nil : bulk(member)
@@ -191,7 +191,9 @@ function sintercard(call: Call): string {
 }
 
 function sscan(call: Call): string {
-  return scanMembers(call, membersOf(call, targetOf(call)), undefined)
+  const target = targetOf(call)
+  const current = readSet(call, target)
+  return scanMembers(call, current && target.space.byHash(current), undefined)
 }
 
 const writes = ['write', 'denyoom', 'fast'] as const

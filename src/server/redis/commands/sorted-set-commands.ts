@@ -188,7 +188,7 @@ function zrandmember(call: Call): string {
   const target = targetOf(call)
   if (args.length === 2) {
     const members = membersOf(call, target)
-    const [item] = sample(members.range(0, members.size), 1, server.random)
+    const [item] = sample(members, 1, server.random)
     return item === undefined ? protocol.nil : bulk(item.member)
   }
   const wanted = countOf(call)
@@ -198,21 +198,17 @@ function zrandmember(call: Call): string {
   if (withScores && wanted > 2 ** 62) throw new RedisError('ERR value is out of range')
   const members = membersOf(call, target)
   if (members.size === 0) return emptyArray
-  return membersReply(
-    call,
-    sample(members.range(0, members.size), wanted, server.random),
-    withScores,
-  )
+  return membersReply(call, sample(members, wanted, server.random), withScores)
 }
 
 function zscan(call: Call): string {
   const target = targetOf(call)
   const current = readSortedSet(call, target)
-  const sorted = current === undefined ? undefined : target.space.sorted(current)
-  const members = sorted?.range(0, sorted.size).map(({ member }) => member) ?? []
   const score = (member: string): number =>
     (current === undefined ? undefined : target.space.score(current, member)) ?? 0
-  return scanMembers(call, members, (member) => scoreText(score(member)))
+  return scanMembers(call, current && target.space.byHash(current), (member) =>
+    scoreText(score(member)),
+  )
 }
 
 const writes = ['write', 'denyoom', 'fast'] as const
