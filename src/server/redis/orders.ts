@@ -18,6 +18,11 @@ type ScoreOf = (member: string, field: FieldValue) => number
 export const byScore: ScoreOf = (_, field) => scoreOfField(field)
 export const byHash: ScoreOf = (member) => hashText(member)
 
+/** Of names that are not in a document. */
+export function namesByHash(names: readonly string[]): SortedMembers {
+  return SortedMembers.of(names.map((member) => ({ member, score: hashText(member) })))
+}
+
 export class Orders {
   readonly #known = new WeakMap<Fields, SortedMembers>()
   readonly #scoreOf: ScoreOf

@@ -10,7 +10,6 @@
  * own, written in one batch with the row, and every write of the row repeats it for the engine's sweep.
  */
 
-import { hashText } from '../../base/hash.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Turn } from '../../book/turn.ts'
 import { addAmount } from '../../mutation/decimal.ts'
@@ -22,9 +21,10 @@ import { binaryOfUtf8, utf8Of } from './binary-text.ts'
 import { binaryOfField, fieldOfBinary, restOfBinary } from './column-text.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import { decimalOf, sumOfDecimals } from './numbers.ts'
+import { namesByHash } from './orders.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
 import type { Items } from './list-items.ts'
-import { SortedMembers } from './sorted-members.ts'
+import type { SortedMembers } from './sorted-members.ts'
 import type { Around, Space, Target, ValueType } from './space.ts'
 
 /** What EXPIRE of a row does at the end of its time. undefined: EXPIRE is refused. */
@@ -215,8 +215,7 @@ export class TableSpace implements Space {
   }
 
   byHash(current: Fields): SortedMembers {
-    const names = this.fieldNames(current)
-    return SortedMembers.of(names.map((member) => ({ member, score: hashText(member) })))
+    return namesByHash(this.fieldNames(current))
   }
 
   setFields(
