@@ -21,7 +21,9 @@ import { DocumentSpace } from './document-space.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import type { Near } from './near.ts'
 import { RedisError } from './redis-error.ts'
-import type { Space, Target } from './space.ts'
+import type { Around, Space, Target } from './space.ts'
+import { chunkIds } from './sorted-ids.ts'
+import type { StreamNodes } from './stream-nodes.ts'
 import { TableSpace, type RowExpiry } from './table-space.ts'
 
 export const databaseCount = 16
@@ -50,6 +52,7 @@ export const noDeadlineMs = 3650 * 86_400_000
 const absenceMs = 86_400_000
 
 export class Databases {
+  readonly streamNodes: StreamNodes = { maxEntries: chunkIds }
   readonly #book: Daybook
   readonly #turn: Turn
   readonly #events: KeyspaceEvents
@@ -88,7 +91,7 @@ export class Databases {
     const keyspace = this.#turn.keyspace(name)
     if (keyspace === undefined) throw new Error(`Cache ${name} was declared.`)
     if (this.#mapped.has(name)) return
-    const around = { turn: this.#turn, events: this.#events, database: 0 }
+    const around = this.#around(0)
     const prefix = `${name}:`
     const space = keyspace.schema.document
       ? new DocumentSpace(keyspace, around, prefix)
@@ -170,8 +173,13 @@ export class Databases {
     const { cache, keyspace } = await this.#documents(this.#names[index] ?? cacheOf(index))
     // Someone else may have come first, and databases may have changed places since.
     if (this.has(index)) return
-    const around = { turn: this.#turn, events: this.#events, database: index }
+    const around = this.#around(index)
     this.#plain[index] = { space: new DocumentSpace(keyspace, around, ''), cache }
+  }
+
+  #around(database: number): Around {
+    const { streamNodes } = this
+    return { turn: this.#turn, events: this.#events, database, streamNodes }
   }
 
   async #documents(

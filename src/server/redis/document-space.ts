@@ -7,6 +7,7 @@
  *     set                   {"$type": "set", "red": 1, "blue": 1}     and "$expiresAtMs" where it expires
  *     list                  {"$type": "list", "$items": ["a", "b"]}   and "$expiresAtMs" where it expires
  *     sorted set            {"$type": "zset", "ada": 12.5, "bob": 3}  and "$expiresAtMs" where it expires
+ *     stream                {"$type": "stream", "1764100000000-0": ["field", "value"], …}, see `stream-fields.ts`
  *
  * Strings, names and members are stored as `binary-text.ts` says. A name of the client's own that begins with `$` has one
  * more. A score is a number, or the text "inf" or "-inf". A deadline is wall time, survives restarts, and null where it was
@@ -25,6 +26,8 @@ import { Orders } from './orders.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
 import { fieldOfScore, scoreOfField } from './scores.ts'
 import type { SortedMembers } from './sorted-members.ts'
+import { Stream } from './stream.ts'
+import { StreamIndexes } from './stream-indexes.ts'
 import type { Around, Space, Target, ValueType } from './space.ts'
 
 /** The field of a document that is a string. */
@@ -45,6 +48,7 @@ export class DocumentSpace implements Space {
   readonly #prefix: string
   readonly #orders = new Orders()
   readonly #counts = new FieldCounts()
+  readonly #streams: StreamIndexes
 
   /** `prefix` is what the client's names have before the key: empty, or `sessions:`. */
   constructor(keyspace: Keyspace, around: Around, prefix: string) {
@@ -53,6 +57,7 @@ export class DocumentSpace implements Space {
     this.#turn = around.turn
     this.#events = around.events
     this.#prefix = prefix
+    this.#streams = new StreamIndexes(around.streamNodes)
     keyspace.onExpired = (key, done) => this.#events.expired(this, key, done)
   }
 
@@ -72,6 +77,7 @@ export class DocumentSpace implements Space {
   typeOf(current: Fields): ValueType {
     if (current[scalar] !== undefined || current[string] !== undefined) return 'string'
     const given = current[type]
+    if (given === 'stream') return given
     return given === 'list' || given === 'set' || given === 'zset' ? given : 'hash'
   }
 
@@ -244,6 +250,39 @@ export class DocumentSpace implements Space {
     this.#patch(target, current, fields)
   }
 
+  stream(current: Fields): Stream {
+    if (current[type] !== 'stream') throw wrongType()
+    this.#carryOver()
+    return new Stream(current, this.#streams.of(current))
+  }
+
+  changeStream(
+    target: Target,
+    current: Fields | undefined,
+    fields: Fields,
+    removed: readonly string[],
+  ): void {
+    if (current === undefined) this.#patch(target, undefined, { [type]: 'stream', ...fields })
+    else if (removed.length === 0) this.#patch(target, current, fields)
+    else this.#changeWith(target, current, fields, removed)
+  }
+
+  #changeWith(target: Target, current: Fields, fields: Fields, names: readonly string[]): void {
+    const at = current[deadline]
+    const atMs = typeof at === 'number' ? at : undefined
+    if (this.keyspace.removesFields) {
+      const removed: Record<string, true> = {}
+      for (const name of names) removed[name] = true
+      this.#write(target, { kind: 'patch', fields, amounts: noAmounts, removed }, atMs)
+      return
+    }
+    const after: Record<string, FieldValue> = { ...current, ...fields }
+    for (const name of names) Reflect.deleteProperty(after, name)
+    const changed = [...Object.keys(fields), ...names]
+    this.#streams.carry({ before: current, was: current, names: changed, after })
+    this.#write(target, { kind: 'set', fields: after }, atMs)
+  }
+
   copyTo(current: Fields, target: Target): void {
     const at = current[deadline]
     const atMs = typeof at === 'number' ? at : undefined
@@ -294,6 +333,7 @@ export class DocumentSpace implements Space {
     this.keyspace.onPatched ??= (change) => {
       this.#orders.carry(change)
       this.#counts.carry(change)
+      this.#streams.carry(change)
     }
   }
 

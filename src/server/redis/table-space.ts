@@ -23,6 +23,7 @@ import type { KeyspaceEvents } from './keyspace-events.ts'
 import { decimalOf, sumOfDecimals } from './numbers.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
 import type { SortedMembers } from './sorted-members.ts'
+import type { Stream } from './stream.ts'
 import type { Around, Space, Target, ValueType } from './space.ts'
 
 /** What EXPIRE of a row does at the end of its time. undefined: EXPIRE is refused. */
@@ -284,6 +285,14 @@ export class TableSpace implements Space {
   }
 
   setScores(): void {
+    throw wrongType()
+  }
+
+  stream(): Stream {
+    throw wrongType()
+  }
+
+  changeStream(): void {
     throw wrongType()
   }
 
