@@ -15,6 +15,7 @@ import type { CacheOptions } from '../../book/options.ts'
 import type { Place, Turn } from '../../book/turn.ts'
 import type { Fields } from '../../mutation/mutation.ts'
 import { maxKeyBytes } from '../../store/key.ts'
+import { Arrivals } from './arrivals.ts'
 import { keyTextOf } from './binary-text.ts'
 import { keyNames, type Command } from './command.ts'
 import { DocumentSpace } from './document-space.ts'
@@ -52,6 +53,7 @@ export const noDeadlineMs = 3650 * 86_400_000
 const absenceMs = 86_400_000
 
 export class Databases {
+  readonly arrivals = new Arrivals()
   readonly streamNodes: StreamNodes = { maxEntries: chunkIds }
   readonly #book: Daybook
   readonly #turn: Turn
@@ -178,8 +180,8 @@ export class Databases {
   }
 
   #around(database: number): Around {
-    const { streamNodes } = this
-    return { turn: this.#turn, events: this.#events, database, streamNodes }
+    const { arrivals, streamNodes } = this
+    return { turn: this.#turn, events: this.#events, arrivals, database, streamNodes }
   }
 
   async #documents(

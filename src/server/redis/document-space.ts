@@ -18,6 +18,7 @@
 import type { Fields, FieldValue, Mutation } from '../../mutation/mutation.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Turn } from '../../book/turn.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import { binaryOf, binaryOfName, isOwnName, nameOf, textOf } from './binary-text.ts'
 import { FieldCounts, maxCounted } from './field-counts.ts'
@@ -45,6 +46,7 @@ export class DocumentSpace implements Space {
   database: number
   readonly #turn: Turn
   readonly #events: KeyspaceEvents
+  readonly #arrivals: Arrivals
   readonly #prefix: string
   readonly #orders = new Orders()
   readonly #counts = new FieldCounts()
@@ -56,9 +58,13 @@ export class DocumentSpace implements Space {
     this.database = around.database
     this.#turn = around.turn
     this.#events = around.events
+    this.#arrivals = around.arrivals
     this.#prefix = prefix
     this.#streams = new StreamIndexes(around.streamNodes)
-    keyspace.onExpired = (key, done) => this.#events.expired(this, key, done)
+    keyspace.onExpired = (key, done) => {
+      this.#events.expired(this, key, done)
+      this.#arrivals.announceEnd({ keyspace, key })
+    }
   }
 
   /** Whoever finds a key that is over leaves it to the sweep, unless someone waits to be told. */
@@ -83,6 +89,7 @@ export class DocumentSpace implements Space {
 
   delete(target: Target): void {
     this.#turn.write(target, { kind: 'delete' })
+    this.#arrivals.announceEnd(target)
   }
 
   nameOf(key: string): string {
@@ -342,6 +349,7 @@ export class DocumentSpace implements Space {
     const ttlMs =
       expiresAtMs === undefined ? undefined : Math.max(0, expiresAtMs - this.#turn.wallTime())
     this.#turn.write(target, mutation, ttlMs)
+    if (mutation.kind === 'set') this.#arrivals.announceEnd(target)
     if (event !== undefined) this.#events.tell(target, event, event)
   }
 }

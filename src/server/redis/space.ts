@@ -11,6 +11,7 @@
 import type { Place, Turn } from '../../book/turn.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Fields, FieldValue } from '../../mutation/mutation.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import type { SortedMembers } from './sorted-members.ts'
 import type { Stream } from './stream.ts'
@@ -31,6 +32,7 @@ export interface Target extends Place {
 export interface Around {
   readonly turn: Turn
   readonly events: KeyspaceEvents
+  readonly arrivals: Arrivals
   readonly database: number
   readonly streamNodes: StreamNodes
 }

@@ -190,6 +190,7 @@ function readLater(isGroup: boolean): (call: Call) => Promise<string> {
     let starts: readonly string[] = []
     return waitForEntries(call, {
       names: read.names,
+      isAttached: isGroup,
       timeoutMs: read.blockMs ?? 0,
       first(targets) {
         starts = startsOf(call, read, targets)

@@ -7,6 +7,8 @@ import { hasArrived } from './wait-for-item.ts'
 
 export interface EntryWait {
   readonly names: readonly string[]
+  /** The end of a key ends the wait, too. */
+  readonly isAttached: boolean
   /** 0: for as long as the connection is there. */
   readonly timeoutMs: number
   /** A step: the reply; undefined where there is nothing. */
@@ -17,9 +19,9 @@ export interface EntryWait {
 
 export async function waitForEntries(
   call: Call,
-  { names, timeoutMs, first, again }: EntryWait,
+  { names, isAttached, timeoutMs, first, again }: EntryWait,
 ): Promise<string> {
-  const { server, session, protocol, plain } = call
+  const { server, session, turn, protocol, plain } = call
   let targets: readonly Target[] = []
   const look = (): readonly Target[] => {
     targets = names.map((name) => server.databases.target(session.database, name, plain, false))
@@ -29,16 +31,17 @@ export async function waitForEntries(
   let attempt = first
   while (!session.gone.aborted) {
     // Before the look, so that what comes right after it is not missed.
-    const arrival = server.arrivals.expect(look())
+    const arrival = server.arrivals.expect(look(), isAttached)
     try {
       let reply: string | undefined
-      const { done } = await stepLater(
-        server,
-        () => placesOf(look()),
-        () => {
-          reply = attempt(targets)
-        },
-      )
+      const step = (): void => {
+        reply = attempt(targets)
+      }
+      // At once, where that can be: what others send in the same turn of the loop comes after it.
+      const done =
+        turn.tryNow(placesOf(targets), step) === 'done'
+          ? turn.done
+          : (await stepLater(server, () => placesOf(look()), step)).done
       await done
       attempt = again
       if (reply !== undefined) return reply
