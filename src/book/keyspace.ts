@@ -20,6 +20,7 @@ import {
   type Patch,
   type Position,
 } from '../mutation/mutation.ts'
+import { isLayered, layered } from '../mutation/layered-fields.ts'
 import { overlay } from '../mutation/overlay.ts'
 import { rowCodec, type RowCodec } from '../store/row.ts'
 import type { TableSchema } from '../store/schema.ts'
@@ -179,9 +180,13 @@ export class Keyspace implements FlushTable {
     return after
   }
 
-  /** What the mutation makes of a value. */
+  /** What the mutation makes of a value, for the step that has written it: of a large one, a layer over it. */
   applied(before: Fields | undefined, mutation: Mutation): Fields | undefined {
-    const after = applyMutation(before, mutation, this.schema.blank)
+    const isLarge = before !== undefined && (this.#ownCopies.has(before) || isLayered(before))
+    const after =
+      isLarge && mutation.kind === 'patch'
+        ? layered(before, mutation)
+        : applyMutation(before, mutation, this.schema.blank)
     if (mutation.kind === 'patch' && before !== undefined && after !== undefined) {
       this.onPatched?.({ before, was: before, names: namesIn(mutation), after })
     }
@@ -280,7 +285,8 @@ export class Keyspace implements FlushTable {
 
   /** A mutation stays as it is. A value that the tier goes on changing must not be in it. */
   #lasting(mutation: Mutation): Mutation {
-    if (mutation.kind !== 'set' || !this.#ownCopies.has(mutation.fields)) return mutation
+    if (mutation.kind !== 'set') return mutation
+    if (!this.#ownCopies.has(mutation.fields) && !isLayered(mutation.fields)) return mutation
     return { kind: 'set', fields: overlay(mutation.fields, {}) }
   }
 
