@@ -3,7 +3,7 @@
 import type { Call } from '../command.ts'
 import { bulk, emptyArray } from '../reply.ts'
 import type { Target } from '../space.ts'
-import type { Stream} from '../stream.ts';
+import type { Stream } from '../stream.ts'
 import { StreamChange, type Group } from '../stream.ts'
 import { compareIds, firstId, idAfter, lastId } from '../stream-ids.ts'
 import type { GroupState } from '../stream-fields.ts'
