@@ -15,6 +15,7 @@ units=("$@")
 if [ ${#units[@]} -eq 0 ]; then
   units=(unit/type/string unit/type/incr unit/type/hash unit/keyspace unit/scan unit/expire unit/multi unit/other
     unit/info-command unit/quit unit/protocol unit/pubsub unit/type/set unit/type/zset unit/type/list unit/type/list-3
+    unit/type/stream unit/type/stream-cgroups
     unit/slowlog unit/latency-monitor unit/introspection unit/scripting-eval
     unit/sort unit/bitops unit/bitfield)
 fi

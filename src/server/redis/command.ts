@@ -54,13 +54,20 @@ interface Described {
   readonly destination?: number
   /** The arguments that are keys among its options. They come last. */
   readonly optionalKeys?: (args: readonly string[]) => readonly number[]
+  /** Where else its keys may stand, one after the other; undefined where there are none. */
+  readonly keyRange?: (args: readonly string[]) => KeyRange | undefined
   readonly group?: string
   readonly summary?: string
   /** One of these is the second argument, and then is the command. */
   readonly subcommands?: ReadonlyMap<string, Command>
   /** The same command where its arguments ask for something that has to be done in another way. */
   readonly variant?: (args: readonly string[]) => Command | undefined
+  /** What is run instead in a transaction: it asks for a wait, and nothing waits there. */
+  readonly atOnce?: Command
 }
+
+/** First and last argument that is a key, and the step between them. */
+export type KeyRange = readonly [first: number, last: number, step: number]
 
 export type Command = Described &
   (
@@ -108,9 +115,10 @@ export function keyNames(command: Command, args: readonly string[]): string[] | 
 }
 
 function keyRange(
-  { keys, countedKeys }: Command,
+  { keys, countedKeys, keyRange: given }: Command,
   args: readonly string[],
-): readonly [first: number, last: number, step: number] | undefined {
+): KeyRange | undefined {
+  if (given !== undefined) return given(args)
   if (countedKeys !== undefined) {
     const count = Number(args[countedKeys])
     // What is wrong with it the command says by itself.

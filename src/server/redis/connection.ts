@@ -267,7 +267,7 @@ export class Connection {
     stats.calls++
     this.#stats = stats
     if (session.transaction !== undefined && !command.flags.includes('no_multi')) {
-      this.#queue({ command, args, plain })
+      this.#queue({ command: command.atOnce ?? command, args, plain })
     } else if (command.name === 'exec') this.#exec()
     else this.#perform(command, args, plain)
   }

@@ -15,13 +15,16 @@ import type { CacheOptions } from '../../book/options.ts'
 import type { Place, Turn } from '../../book/turn.ts'
 import type { Fields } from '../../mutation/mutation.ts'
 import { maxKeyBytes } from '../../store/key.ts'
+import { Arrivals } from './arrivals.ts'
 import { keyTextOf } from './binary-text.ts'
 import { keyNames, type Command } from './command.ts'
 import { DocumentSpace } from './document-space.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import type { Near } from './near.ts'
 import { RedisError } from './redis-error.ts'
-import type { Space, Target } from './space.ts'
+import type { Around, Space, Target } from './space.ts'
+import { chunkIds } from './sorted-ids.ts'
+import type { StreamNodes } from './stream-nodes.ts'
 import { TableSpace, type RowExpiry } from './table-space.ts'
 
 export const databaseCount = 16
@@ -50,6 +53,8 @@ export const noDeadlineMs = 3650 * 86_400_000
 const absenceMs = 86_400_000
 
 export class Databases {
+  readonly arrivals = new Arrivals()
+  readonly streamNodes: StreamNodes = { maxEntries: chunkIds }
   readonly #book: Daybook
   readonly #turn: Turn
   readonly #events: KeyspaceEvents
@@ -88,7 +93,7 @@ export class Databases {
     const keyspace = this.#turn.keyspace(name)
     if (keyspace === undefined) throw new Error(`Cache ${name} was declared.`)
     if (this.#mapped.has(name)) return
-    const around = { turn: this.#turn, events: this.#events, database: 0 }
+    const around = this.#around(0)
     const prefix = `${name}:`
     const space = keyspace.schema.document
       ? new DocumentSpace(keyspace, around, prefix)
@@ -170,8 +175,13 @@ export class Databases {
     const { cache, keyspace } = await this.#documents(this.#names[index] ?? cacheOf(index))
     // Someone else may have come first, and databases may have changed places since.
     if (this.has(index)) return
-    const around = { turn: this.#turn, events: this.#events, database: index }
+    const around = this.#around(index)
     this.#plain[index] = { space: new DocumentSpace(keyspace, around, ''), cache }
+  }
+
+  #around(database: number): Around {
+    const { arrivals, streamNodes } = this
+    return { turn: this.#turn, events: this.#events, arrivals, database, streamNodes }
   }
 
   async #documents(

@@ -8,6 +8,7 @@
  *     list                  {"$type": "list", "$items": ["a", "b"]}   and "$expiresAtMs" where it expires; a long one has
  *                           a field for each item, see `list-items.ts`
  *     sorted set            {"$type": "zset", "ada": 12.5, "bob": 3}  and "$expiresAtMs" where it expires
+ *     stream                {"$type": "stream", "1764100000000-0": ["field", "value"], …}, see `stream-fields.ts`
  *
  * Strings, names and members are stored as `binary-text.ts` says. A name of the client's own that begins with `$` has one
  * more. A score is a number, or the text "inf" or "-inf". A deadline is wall time, survives restarts, and null where it was
@@ -19,6 +20,7 @@ import type { Fields, FieldValue, Mutation } from '../../mutation/mutation.ts'
 import { overlay } from '../../mutation/overlay.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Turn } from '../../book/turn.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import { binaryOf, binaryOfName, isOwnName, nameOf, textOf } from './binary-text.ts'
 import { FieldCounts, maxCounted } from './field-counts.ts'
@@ -28,6 +30,8 @@ import { byHash, byScore, Orders } from './orders.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
 import { fieldOfScore, scoreOfField } from './scores.ts'
 import type { SortedMembers } from './sorted-members.ts'
+import { Stream } from './stream.ts'
+import { StreamIndexes } from './stream-indexes.ts'
 import type { Around, Space, Target, ValueType } from './space.ts'
 
 /** The field of a document that is a string. */
@@ -44,11 +48,13 @@ export class DocumentSpace implements Space {
   database: number
   readonly #turn: Turn
   readonly #events: KeyspaceEvents
+  readonly #arrivals: Arrivals
   readonly #prefix: string
   readonly #orders = new Orders(byScore)
   readonly #byHash = new Orders(byHash, maxCounted)
   readonly #counts = new FieldCounts()
   readonly #lists: Lists
+  readonly #streams: StreamIndexes
 
   /** `prefix` is what the client's names have before the key: empty, or `sessions:`. */
   constructor(keyspace: Keyspace, around: Around, prefix: string) {
@@ -57,8 +63,13 @@ export class DocumentSpace implements Space {
     this.database = around.database
     this.#turn = around.turn
     this.#events = around.events
+    this.#arrivals = around.arrivals
     this.#prefix = prefix
-    keyspace.onExpired = (key, done) => this.#events.expired(this, key, done)
+    this.#streams = new StreamIndexes(around.streamNodes)
+    keyspace.onExpired = (key, done) => {
+      this.#events.expired(this, key, done)
+      this.#arrivals.announceEnd({ keyspace, key })
+    }
   }
 
   /** Whoever finds a key that is over leaves it to the sweep, unless someone waits to be told. */
@@ -77,11 +88,13 @@ export class DocumentSpace implements Space {
   typeOf(current: Fields): ValueType {
     if (current[scalar] !== undefined || current[string] !== undefined) return 'string'
     const given = current[type]
+    if (given === 'stream') return given
     return given === 'list' || given === 'set' || given === 'zset' ? given : 'hash'
   }
 
   delete(target: Target): void {
     this.#turn.write(target, { kind: 'delete' })
+    this.#arrivals.announceEnd(target)
   }
 
   nameOf(key: string): string {
@@ -257,6 +270,33 @@ export class DocumentSpace implements Space {
     this.#patch(target, current, fields)
   }
 
+  stream(current: Fields): Stream {
+    if (current[type] !== 'stream') throw wrongType()
+    this.#carryOver()
+    return new Stream(current, this.#streams.of(current))
+  }
+
+  changeStream(
+    target: Target,
+    current: Fields | undefined,
+    fields: Fields,
+    removed: readonly string[],
+  ): void {
+    if (current === undefined) this.#patch(target, undefined, { [type]: 'stream', ...fields })
+    else if (removed.length === 0) this.#patch(target, current, fields)
+    else if (this.keyspace.removesFields) {
+      const names: Record<string, true> = {}
+      for (const name of removed) names[name] = true
+      this.#patch(target, current, fields, names)
+    } else {
+      const after = overlay(current, fields)
+      for (const name of removed) Reflect.deleteProperty(after, name)
+      const changed = [...Object.keys(fields), ...removed]
+      this.#streams.carry({ before: current, was: current, names: changed, after })
+      this.#write(target, { kind: 'set', fields: after }, this.expiresAt(target, current))
+    }
+  }
+
   copyTo(current: Fields, target: Target): void {
     this.#write(target, { kind: 'set', fields: current }, this.expiresAt(target, current))
   }
@@ -322,6 +362,7 @@ export class DocumentSpace implements Space {
       this.#byHash.carry(change)
       this.#counts.carry(change)
       this.#lists.carry(change)
+      this.#streams.carry(change)
     }
   }
 
@@ -330,6 +371,7 @@ export class DocumentSpace implements Space {
     const ttlMs =
       expiresAtMs === undefined ? undefined : Math.max(0, expiresAtMs - this.#turn.wallTime())
     this.#turn.write(target, mutation, ttlMs)
+    if (mutation.kind === 'set') this.#arrivals.announceEnd(target)
     if (event !== undefined) this.#events.tell(target, event, event)
   }
 }

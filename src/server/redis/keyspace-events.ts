@@ -12,7 +12,7 @@ import type { Turn } from '../../book/turn.ts'
 import type { Channels } from './channels.ts'
 import type { Space, Target } from './space.ts'
 
-/** The letter of each kind of events. Of streams, evictions and modules there are never any. */
+/** The letter of each kind of events. Of evictions and modules there are never any. */
 const kinds = {
   generic: 'g',
   string: '$',

@@ -4,7 +4,6 @@
  */
 
 const kinds: Readonly<Record<string, string>> = {
-  streams: `xack xadd xautoclaim xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup xrevrange xsetid xtrim`,
   'geo indexes': `geoadd geodist geohash geopos georadius georadius_ro georadiusbymember georadiusbymember_ro geosearch
     geosearchstore`,
   HyperLogLog: 'pfadd pfcount pfmerge',

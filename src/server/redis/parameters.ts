@@ -85,6 +85,14 @@ const latencyThreshold = whole(
   },
 )
 
+const streamNodeEntries = whole(
+  [0, 2 ** 31 - 1],
+  ({ databases }) => databases.streamNodes.maxEntries,
+  ({ databases }, count) => {
+    databases.streamNodes.maxEntries = count
+  },
+)
+
 const keyspaceEvents: Parameter = {
   get: ({ config }) => config.notifyKeyspaceEvents,
   set(server, text) {
@@ -139,7 +147,7 @@ const parameters = new Map<string, Parameter>([
   ['zset-max-listpack-value', harmless('64')],
   ['zset-max-ziplist-value', harmless('64')],
   ['stream-node-max-bytes', harmless('4096')],
-  ['stream-node-max-entries', harmless('100')],
+  ['stream-node-max-entries', streamNodeEntries],
   ['hz', harmless('10')],
   ['activerehashing', harmless('yes')],
   ['lazyfree-lazy-user-del', harmless('no')],

@@ -6,7 +6,7 @@ import type { Daybook } from '../../book/daybook.ts'
 import type { Turn } from '../../book/turn.ts'
 import type { Command } from './command.ts'
 import { CommandTimes, Times } from './command-times.ts'
-import { Arrivals } from './arrivals.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { Channels } from './channels.ts'
 import { allCommands } from './commands/all-commands.ts'
 import type { Connection } from './connection.ts'
@@ -71,7 +71,7 @@ export class Server {
   readonly keys: KeyWalks
   readonly channels: Channels
   readonly events: KeyspaceEvents
-  readonly arrivals = new Arrivals()
+  readonly arrivals: Arrivals
   readonly monitors = new Monitors()
   readonly near = new Near()
   readonly times: CommandTimes
@@ -111,6 +111,7 @@ export class Server {
     this.book = parts.book
     this.turn = parts.turn
     this.databases = parts.databases
+    this.arrivals = parts.databases.arrivals
     this.channels = parts.channels
     this.events = parts.events
     this.events.configure(parts.config.notifyKeyspaceEvents)

@@ -1,8 +1,8 @@
 /**
  * Where the values of some keys live, and what the types of Redis are there: a *space* is one cache of the book.
  *
- * - `document-space.ts`: keys without a mapping, in Daybook's generic table; strings, hashes, sets, lists and
- *   sorted sets.
+ * - `document-space.ts`: keys without a mapping, in Daybook's generic table; strings, hashes, sets, lists,
+ *   sorted sets and streams.
  * - `table-space.ts`: keys `users:42` of a mapped cache are the rows of its table; a row is a hash.
  *
  * Bytes of clients are binary strings here, names and values of the database are text.
@@ -10,12 +10,15 @@
 
 import type { Place, Turn } from '../../book/turn.ts'
 import type { Keyspace } from '../../book/keyspace.ts'
-import type { Fields } from '../../mutation/mutation.ts'
+import type { Fields, FieldValue } from '../../mutation/mutation.ts'
+import type { Arrivals } from './arrivals.ts'
 import type { KeyspaceEvents } from './keyspace-events.ts'
 import type { Items, Splice } from './list-items.ts'
 import type { SortedMembers } from './sorted-members.ts'
+import type { Stream } from './stream.ts'
+import type { StreamNodes } from './stream-nodes.ts'
 
-export type ValueType = 'string' | 'hash' | 'set' | 'list' | 'zset'
+export type ValueType = 'string' | 'hash' | 'set' | 'list' | 'zset' | 'stream'
 
 /** A key of a command. */
 export interface Target extends Place {
@@ -30,7 +33,9 @@ export interface Target extends Place {
 export interface Around {
   readonly turn: Turn
   readonly events: KeyspaceEvents
+  readonly arrivals: Arrivals
   readonly database: number
+  readonly streamNodes: StreamNodes
 }
 
 /** All that a step on these keys reads and writes. */
@@ -131,6 +136,18 @@ export interface Space {
   score(current: Fields, member: string): number | undefined
   /** Adds members, or changes their scores; the others stay. */
   setScores(target: Target, current: Fields | undefined, scores: ReadonlyMap<string, number>): void
+
+  // ── Streams ──
+
+  /** Throws WRONGTYPE where it is something else. */
+  stream(current: Fields): Stream
+  /** Fields of the document that become others, or go. Without a current one there comes to be a stream. */
+  changeStream(
+    target: Target,
+    current: Fields | undefined,
+    fields: Readonly<Record<string, FieldValue>>,
+    removed: readonly string[],
+  ): void
 
   /** Copies the value as it is; the target is of a space of the same kind. */
   copyTo(current: Fields, target: Target): void

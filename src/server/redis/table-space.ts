@@ -25,6 +25,7 @@ import { namesByHash } from './orders.ts'
 import { overflow, RedisError, wrongType } from './redis-error.ts'
 import type { Items } from './list-items.ts'
 import type { SortedMembers } from './sorted-members.ts'
+import type { Stream } from './stream.ts'
 import type { Around, Space, Target, ValueType } from './space.ts'
 
 /** What EXPIRE of a row does at the end of its time. undefined: EXPIRE is refused. */
@@ -298,6 +299,14 @@ export class TableSpace implements Space {
   }
 
   setScores(): void {
+    throw wrongType()
+  }
+
+  stream(): Stream {
+    throw wrongType()
+  }
+
+  changeStream(): void {
     throw wrongType()
   }
 

@@ -210,8 +210,8 @@ describe('the server', () => {
     expect(await redis.failure('NOPE', 'a', 'b')).toBe(
       "ERR unknown command 'NOPE', with args beginning with: 'a' 'b' ",
     )
-    expect(await redis.failure('XLEN', 'x')).toBe(
-      "ERR unknown command 'XLEN', with args beginning with: 'x' (Daybook has no streams)",
+    expect(await redis.failure('PFCOUNT', 'x')).toBe(
+      "ERR unknown command 'PFCOUNT', with args beginning with: 'x' (Daybook has no HyperLogLog)",
     )
     expect(await redis.failure('CLUSTER', 'SLOTS')).toBe(
       'ERR This instance has cluster support disabled',

@@ -86,8 +86,8 @@ describe('EVAL', () => {
       )
     }
     expect(await failureOf("'NOPE'")).toContain('Unknown Redis command called from script')
-    expect(await failureOf("'xlen', 'x'")).toMatch(
-      /^ERR Unknown Redis command called from script: XLEN \(Daybook has no streams\) script: /,
+    expect(await failureOf("'pfcount', 'x'")).toMatch(
+      /^ERR Unknown Redis command called from script: PFCOUNT \(Daybook has no HyperLogLog\) script: /,
     )
     expect(await failureOf("'POST'")).toContain('Unknown Redis command called from script')
     expect(await failureOf("'GET'")).toContain(

@@ -19,6 +19,11 @@ import { sortedSetCommands } from './sorted-set-commands.ts'
 import { sortedSetPopCommands } from './sorted-set-pop-commands.ts'
 import { sortedSetRangeCommands } from './sorted-set-range-commands.ts'
 import { sortCommands } from './sort-command.ts'
+import { streamClaimCommands } from './stream-claim-commands.ts'
+import { streamCommands } from './stream-commands.ts'
+import { streamGroupCommands } from './stream-group-commands.ts'
+import { streamInfoCommands } from './stream-info-commands.ts'
+import { streamReadCommands } from './stream-read-commands.ts'
 import { stringCommands } from './string-commands.ts'
 import { timeCommands } from './time-commands.ts'
 import { transactionCommands } from './transaction-commands.ts'
@@ -35,6 +40,11 @@ export const allCommands: readonly Command[] = [
   ...sortedSetRangeCommands,
   ...sortedSetPopCommands,
   ...sortedSetAlgebraCommands,
+  ...streamCommands,
+  ...streamReadCommands,
+  ...streamInfoCommands,
+  ...streamGroupCommands,
+  ...streamClaimCommands,
   ...keyCommands,
   ...sortCommands,
   ...transactionCommands,

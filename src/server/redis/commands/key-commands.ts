@@ -347,6 +347,8 @@ function encodingOf(target: Target): string {
       const short = ({ member }: { readonly member: string }): boolean => member.length <= 64
       return small && members.range(0, members.size).every(short) ? 'listpack' : 'skiplist'
     }
+    case 'stream':
+      return 'stream'
     case 'string': {
       const text = space.stringOf(current)
       if (text.length <= 20 && safeIntegerOf(text) !== undefined) return 'int'

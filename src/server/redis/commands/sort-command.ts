@@ -239,6 +239,7 @@ function ordered(call: Call, reader: Reader, options: Options): readonly string[
       return sorted(reader, members, { ...options, by: undefined, alpha: true })
     }
     case 'hash':
+    case 'stream':
     case 'string':
       throw wrongType()
   }

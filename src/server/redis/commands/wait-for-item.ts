@@ -3,6 +3,7 @@
 import { waitFor } from '../../../base/deadline.ts'
 import { isDaybookError } from '../../../base/errors.ts'
 import type { Place } from '../../../book/turn.ts'
+import type { Arrival } from '../arrivals.ts'
 import type { Call } from '../command.ts'
 import { decimalOf } from '../numbers.ts'
 import { RedisError } from '../redis-error.ts'
@@ -70,29 +71,37 @@ export async function waitForItem(
       hasLooked = true
       if (reply !== undefined) return reply
       if (session.executing) return nothing
-      const unblocked = Promise.withResolvers<'timeout' | 'error'>()
-      session.unblock = unblocked.resolve
-      const how = await waitFor(Promise.race([arrival.happened, unblocked.promise]), {
-        clock: server.clock,
-        timeoutMs: until - server.clock.now(),
-        signal: session.gone,
-        what: 'Waiting for an item',
-      })
-      if (how === 'timeout') return protocol.nilArray
-      if (how === 'error') {
-        throw new RedisError('UNBLOCKED client unblocked via CLIENT UNBLOCK')
-      }
-    } catch (error) {
-      if (isDaybookError(error, 'TIMEOUT') || isDaybookError(error, 'ABORTED')) {
-        return protocol.nilArray
-      }
-      throw error
+      if (!(await hasArrived(call, arrival, until))) return protocol.nilArray
     } finally {
-      session.unblock = undefined
       arrival.cancel()
     }
   }
   return protocol.nilArray
+}
+
+/** Waits for it; false where the time is over, or the client is gone. Throws where CLIENT UNBLOCK asks for an error. */
+export async function hasArrived(
+  { server, session }: Call,
+  arrival: Arrival,
+  untilMs: number,
+): Promise<boolean> {
+  const unblocked = Promise.withResolvers<'timeout' | 'error'>()
+  session.unblock = unblocked.resolve
+  try {
+    const how = await waitFor(Promise.race([arrival.happened, unblocked.promise]), {
+      clock: server.clock,
+      timeoutMs: untilMs - server.clock.now(),
+      signal: session.gone,
+      what: 'Waiting for an item',
+    })
+    if (how === 'error') throw new RedisError('UNBLOCKED client unblocked via CLIENT UNBLOCK')
+    return how !== 'timeout'
+  } catch (error) {
+    if (isDaybookError(error, 'TIMEOUT') || isDaybookError(error, 'ABORTED')) return false
+    throw error
+  } finally {
+    session.unblock = undefined
+  }
 }
 
 function isOf(type: ValueType, target: Target): boolean {

@@ -22,7 +22,7 @@ export class ScriptRefused extends RedisError {}
 
 /** Of the commands outside of the groups of data. */
 const otherCommands = new Set(['echo', 'ping', 'publish', 'select', 'spublish', 'time'])
-const groups = new Set(['generic', 'hash', 'list', 'set', 'sorted-set', 'string'])
+const groups = new Set(['generic', 'hash', 'list', 'set', 'sorted-set', 'stream', 'string'])
 /** Their messages go out once the script is acknowledged. */
 const publishing = new Set(['publish', 'spublish'])
 /** Beside its arguments. */
@@ -117,7 +117,7 @@ export class ScriptCaller {
     if (publishing.has(command.name)) {
       return this.#publish(command.name, args[1] ?? '', args[2] ?? '')
     }
-    if (!('run' in command)) throw notInScripts(command)
+    if (!('run' in command)) throw notInScripts(command, args[0] ?? '')
     const call = this.#call
     call.args = args
     call.targets = this.#targetsOf(command, args)
@@ -232,7 +232,10 @@ export class ScriptCaller {
   }
 }
 
-function notInScripts({ name }: Command): RedisError {
+function notInScripts({ name, atOnce }: Command, given: string): RedisError {
+  if (atOnce !== undefined) {
+    return new RedisError(`ERR ${given} command is not allowed with BLOCK option from scripts`)
+  }
   return new RedisError(
     `ERR ${name.toUpperCase()} is not allowed from script: a script is one step, and this command waits for something`,
   )
