@@ -154,6 +154,29 @@ describe.skipIf(toolUnavailable('redis-server') !== undefined)(
       },
     )
 
+    test('by MIGRATE of a real Redis, with a password, to another database', async () => {
+      const real = await realRedis()
+      const { client, redis } = await served({ redis: { password: 'secret' } })
+      const here = await client()
+      await here.call('AUTH', 'secret')
+      await real.call('SET', 'k', 'Ada', 'PX', 1_000_000)
+      await real.call('RPUSH', 'list', 'a', 'b')
+      await real.call('ZADD', 'zset', 1.5, 'm')
+      const migrate = ['MIGRATE', '127.0.0.1', redis.port]
+      expect(await real.failure(...migrate, 'k', 0, 5000)).toContain('NOAUTH')
+      expect(await real.failure(...migrate, 'k', 0, 5000, 'AUTH', 'x')).toContain('WRONGPASS')
+      expect(await real.call(...migrate, 'k', 0, 5000, 'COPY', 'AUTH', 'secret')).toBe('OK')
+      expect(await real.failure(...migrate, 'k', 0, 5000, 'AUTH', 'secret')).toContain('BUSYKEY')
+      const rest = ['AUTH2', 'default', 'secret', 'KEYS', 'k', 'nothing', 'list', 'zset']
+      expect(await real.call(...migrate, '', 3, 5000, 'REPLACE', ...rest)).toBe('OK')
+      expect(await real.call('DBSIZE')).toBe(0)
+      expect(await here.call('GET', 'k')).toBe('Ada')
+      await here.call('SELECT', 3)
+      expect(await here.call('PTTL', 'k')).toBeGreaterThan(900_000)
+      expect(await here.call('LRANGE', 'list', 0, -1)).toEqual(['a', 'b'])
+      expect(await here.call('ZSCORE', 'zset', 'm')).toBe('1.5')
+    })
+
     test(
       'and damaged ones are refused where a real Redis refuses them',
       { timeout: 240_000 },
