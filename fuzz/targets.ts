@@ -10,6 +10,7 @@ import {
   journalRepairTarget,
 } from './targets/journal.ts'
 import { bookOptionsTarget, optionTablesTarget } from './targets/options.ts'
+import { redisPayloadsTarget } from './targets/redis-payloads.ts'
 import { redisRequestsTarget } from './targets/redis.ts'
 import { cachesFileTarget, checkpointsFileTarget, deadLettersTarget } from './targets/state.ts'
 import { arrayTextTarget, keysTarget, timestampsTarget, valuesTarget } from './targets/store.ts'
@@ -33,4 +34,5 @@ export const targets: readonly FuzzTarget[] = [
   linesTarget,
   requestsTarget,
   redisRequestsTarget,
+  redisPayloadsTarget,
 ]

@@ -17,7 +17,7 @@ if [ ${#units[@]} -eq 0 ]; then
     unit/info-command unit/quit unit/protocol unit/pubsub unit/type/set unit/type/zset unit/type/list unit/type/list-3
     unit/type/stream unit/type/stream-cgroups
     unit/slowlog unit/latency-monitor unit/introspection unit/scripting-eval
-    unit/sort unit/bitops unit/bitfield)
+    unit/sort unit/bitops unit/bitfield unit/dump)
 fi
 port="${REDIS_SUITE_PORT:-20480}"
 tags="-needs:debug -needs:repl -needs:save -needs:pfdebug -needs:config-maxmemory -needs:config-resetstat -needs:reset"

@@ -8,6 +8,7 @@ import { channelCommands } from './channel-commands.ts'
 import { connectionCommands } from './connection-commands.ts'
 import { daybookCommands } from './daybook-commands.ts'
 import { debugCommands } from './debug-commands.ts'
+import { dumpCommands } from './dump-commands.ts'
 import { hashCommands } from './hash-commands.ts'
 import { keyCommands } from './key-commands.ts'
 import { listCommands } from './list-commands.ts'
@@ -46,6 +47,7 @@ export const allCommands: readonly Command[] = [
   ...streamGroupCommands,
   ...streamClaimCommands,
   ...keyCommands,
+  ...dumpCommands,
   ...sortCommands,
   ...transactionCommands,
   ...connectionCommands,
