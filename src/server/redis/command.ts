@@ -40,7 +40,7 @@ export type Flag =
   /** Runs at once within MULTI, and is not queued. */
   | 'no_multi'
 
-interface Described {
+export interface Described {
   /** In lower case. Of a subcommand `client|id`. */
   readonly name: string
   /** As Redis counts: the name is one; negative: at least as many. */
@@ -62,8 +62,10 @@ interface Described {
   readonly subcommands?: ReadonlyMap<string, Command>
   /** The same command where its arguments ask for something that has to be done in another way. */
   readonly variant?: (args: readonly string[]) => Command | undefined
-  /** What is run instead in a transaction: it asks for a wait, and nothing waits there. */
+  /** What is run instead in a transaction and in a script: it asks for a wait, and nothing waits there. */
   readonly atOnce?: Command
+  /** It asks for the wait by an option, which a script must not give. */
+  readonly waitIsOption?: boolean
 }
 
 /** First and last argument that is a key, and the step between them. */

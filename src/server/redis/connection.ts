@@ -421,7 +421,6 @@ export class Connection {
       if (replies === undefined) return { reply: this.#reply, done }
       await done.done
       session.endTransaction()
-      session.executing = true
       for (const [at, { command, args, plain }] of parts.entries()) {
         if (!('wait' in command)) continue
         const call = this.#call
@@ -435,7 +434,6 @@ export class Connection {
       }
       return { reply: `*${replies.length}\r\n${replies.join('')}`, done }
     } finally {
-      session.executing = false
       session.endTransaction()
     }
   }

@@ -53,8 +53,6 @@ export class Session {
   position: Position = 0
   /** QUIT, or a protocol error: nothing more is read. */
   closing = false
-  /** A transaction runs: no command of it may wait for others. */
-  executing = false
   /** Ends the wait for an item, where it waits for one: as if its time was over, or with an error. */
   unblock: ((how: 'timeout' | 'error') => void) | undefined = undefined
   /** Tears the connection down. */

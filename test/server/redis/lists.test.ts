@@ -136,6 +136,34 @@ describe('a list', () => {
     expect(await waiter?.reply()).toEqual(['l', ['x', 'y']])
   })
 
+  test('is taken from at once, and in its place, in a transaction and in a script', async () => {
+    const { client } = await served()
+    const redis = await client()
+    const transaction = [
+      ['MULTI'],
+      ['BLPOP', 'l', 0],
+      ['RPUSH', 'l', 'a', 'b', 'c', 'd'],
+      ['BRPOP', 'none', 'l', 0],
+      ['BLMOVE', 'l', 'to', 'LEFT', 'LEFT', 0],
+      ['BLMPOP', 0, 1, 'l', 'LEFT'],
+      ['ZADD', 'z', 1, 'm'],
+      ['BZPOPMIN', 'z', 0],
+      ['LRANGE', 'l', 0, -1],
+      ['EXEC'],
+    ]
+    const replies = await redis.pipeline(transaction.map((words) => words.map(String)))
+    expect(replies.at(-1)).toEqual([
+      ...[null, 4, ['l', 'd'], 'a', ['l', ['b']], 1, ['z', 'm', '1'], ['c']],
+    ])
+    const script = `return redis.call('BLMPOP', 0, 1, KEYS[1], 'LEFT')`
+    expect(await redis.call('EVAL', script, 1, 'l')).toEqual(['l', ['c']])
+    expect(await redis.call('EVAL', script, 1, 'l')).toBeNull()
+    expect(await redis.failure('EVAL', `return redis.call('BLPOP', 'l', 0)`, 0)).toMatch(
+      'not allowed from script',
+    )
+    expect(await redis.call('COMMAND', 'GETKEYS', 'BLPOP', 'a', 'b', 0)).toEqual(['a', 'b'])
+  })
+
   test('that many wait for is not taken by one who comes together with the item', async () => {
     const { client } = await served()
     const [pusher, ...waiters] = await Promise.all([1, 2, 3, 4, 5, 6].map(client))

@@ -1,14 +1,22 @@
 /** Commands of lists. What they cost is in `list-items.ts`. */
 
 import type { Fields } from '../../../mutation/mutation.ts'
-import { argumentOf, inGroup, lookUp, targetOf, type Call } from '../command.ts'
+import {
+  argumentOf,
+  inGroup,
+  lookUp,
+  targetOf,
+  type Call,
+  type Command,
+  type Described,
+} from '../command.ts'
 import { safeIntegerOf } from '../numbers.ts'
 import { notAnInteger, RedisError, syntaxError, wrongArity } from '../redis-error.ts'
 import { bulk, bulks, emptyArray, integer, ok, zero } from '../reply.ts'
 import type { Items } from '../list-items.ts'
 import type { Target } from '../space.ts'
 import { popOneLater, popSome, popSomeLater, type Ended } from './pop-from-first.ts'
-import { timeoutOf, waitForItem } from './wait-for-item.ts'
+import { timeoutOf, waiting } from './wait-for-item.ts'
 
 const noItems: Items = { length: 0, at: () => undefined, slice: () => [] }
 
@@ -292,12 +300,13 @@ const list: Ended<Side, string> = {
   itemsReply: (_call, items) => bulks(items),
 }
 
-function blockingMove(
+function moveLater(
+  described: Pick<Described, 'name' | 'arity'>,
   sidesOf: (call: Call) => readonly [Side, Side],
-): (call: Call) => Promise<string> {
-  return async (call) => {
+): Command {
+  return waiting({ ...described, flags: movesLater, keys: [1, 2, 1] }, (call) => {
     const sides = sidesOf(call)
-    return waitForItem(call, {
+    return {
       names: [argumentOf(call, 1)],
       type: 'list',
       destination: argumentOf(call, 2),
@@ -308,8 +317,8 @@ function blockingMove(
         const item = moveItem(call, [from, to], sides)
         return item === undefined ? undefined : bulk(item)
       },
-    })
-  }
+    }
+  })
 }
 
 const writes = ['write', 'denyoom', 'fast'] as const
@@ -345,9 +354,9 @@ export const listCommands = inGroup('list', [
   { name: 'lmove', arity: 5, flags: changes, keys: [1, 2, 1], run: move(namedSides) },
   { name: 'rpoplpush', arity: 3, flags: changes, keys: [1, 2, 1], run: move(rightToLeft) },
   { name: 'lmpop', arity: -4, flags: ['write'], countedKeys: 1, run: popSome(list) },
-  { name: 'blmpop', arity: -5, flags: ['write', 'blocking'], wait: popSomeLater(list) },
-  { name: 'blpop', arity: -3, flags: blocks, wait: popOneLater(list, 'left') },
-  { name: 'brpop', arity: -3, flags: blocks, wait: popOneLater(list, 'right') },
-  { name: 'blmove', arity: 6, flags: movesLater, wait: blockingMove(namedSides) },
-  { name: 'brpoplpush', arity: 4, flags: movesLater, wait: blockingMove(rightToLeft) },
+  popSomeLater('blmpop', list),
+  popOneLater('blpop', blocks, list, 'left'),
+  popOneLater('brpop', blocks, list, 'right'),
+  moveLater({ name: 'blmove', arity: 6 }, namedSides),
+  moveLater({ name: 'brpoplpush', arity: 4 }, rightToLeft),
 ])

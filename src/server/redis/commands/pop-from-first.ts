@@ -1,11 +1,11 @@
 /** Taking items from one end of the first key that has some, at once or when there are some: of lists and of sorted sets. */
 
-import { argumentOf, type Call } from '../command.ts'
+import { argumentOf, type Call, type Command, type Flag } from '../command.ts'
 import { integerOf } from '../numbers.ts'
 import { RedisError, syntaxError } from '../redis-error.ts'
 import { bulk } from '../reply.ts'
 import type { Target, ValueType } from '../space.ts'
-import { timeoutOf, waitForItem } from './wait-for-item.ts'
+import { timeoutOf, waiting } from './wait-for-item.ts'
 
 /** A type of value that has two ends. */
 export interface Ended<End, Item> {
@@ -21,23 +21,24 @@ export interface Ended<End, Item> {
 
 /** BLPOP key … timeout */
 export function popOneLater<End, Item>(
+  name: string,
+  flags: readonly Flag[],
   of: Ended<End, Item>,
   end: End,
-): (call: Call) => Promise<string> {
-  return async (call) =>
-    waitForItem(call, {
-      names: call.args.slice(1, -1),
-      type: of.type,
-      timeoutMs: timeoutOf(argumentOf(call, call.args.length - 1)),
-      nothing: call.protocol.nilArray,
-      attempt(targets) {
-        for (const target of targets) {
-          const [item] = of.take(call, target, end, 1)
-          if (item !== undefined) return of.itemReply(call, target.name, item)
-        }
-        return undefined
-      },
-    })
+): Command {
+  return waiting({ name, arity: -3, flags, keys: [1, -2, 1] }, (call) => ({
+    names: call.args.slice(1, -1),
+    type: of.type,
+    timeoutMs: timeoutOf(argumentOf(call, call.args.length - 1)),
+    nothing: call.protocol.nilArray,
+    attempt(targets) {
+      for (const target of targets) {
+        const [item] = of.take(call, target, end, 1)
+        if (item !== undefined) return of.itemReply(call, target.name, item)
+      }
+      return undefined
+    },
+  }))
 }
 
 /** LMPOP numkeys key … end [COUNT count] */
@@ -49,17 +50,17 @@ export function popSome<End, Item>(of: Ended<End, Item>): (call: Call) => string
 }
 
 /** BLMPOP timeout numkeys key … end [COUNT count] */
-export function popSomeLater<End, Item>(of: Ended<End, Item>): (call: Call) => Promise<string> {
-  return async (call) => {
+export function popSomeLater<End, Item>(name: string, of: Ended<End, Item>): Command {
+  return waiting({ name, arity: -5, flags: ['write', 'blocking'], countedKeys: 2 }, (call) => {
     const pop = popOf(call, 2, of)
-    return waitForItem(call, {
+    return {
       names: pop.names,
       type: of.type,
       timeoutMs: timeoutOf(argumentOf(call, 1)),
       nothing: call.protocol.nilArray,
       attempt: (targets) => takeSome(call, of, targets, pop),
-    })
-  }
+    }
+  })
 }
 
 interface Pop<End> {

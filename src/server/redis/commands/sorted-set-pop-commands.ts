@@ -66,7 +66,7 @@ export const sortedSetPopCommands = inGroup('sorted-set', [
   { name: 'zpopmin', arity: -2, flags: takes, keys: [1, 1, 1], run: pop('min') },
   { name: 'zpopmax', arity: -2, flags: takes, keys: [1, 1, 1], run: pop('max') },
   { name: 'zmpop', arity: -4, flags: ['write'], countedKeys: 1, run: popSome(sortedSet) },
-  { name: 'bzpopmin', arity: -3, flags: blocks, wait: popOneLater(sortedSet, 'min') },
-  { name: 'bzpopmax', arity: -3, flags: blocks, wait: popOneLater(sortedSet, 'max') },
-  { name: 'bzmpop', arity: -5, flags: ['write', 'blocking'], wait: popSomeLater(sortedSet) },
+  popOneLater('bzpopmin', blocks, sortedSet, 'min'),
+  popOneLater('bzpopmax', blocks, sortedSet, 'max'),
+  popSomeLater('bzmpop', sortedSet),
 ])

@@ -230,7 +230,12 @@ function reading(name: 'xread' | 'xreadgroup', arity: number, kind: 'write' | 'r
     keyRange: streamKeys,
   }
   const now: Command = { ...described, run: readNow(isGroup) }
-  const later: Command = { ...described, wait: readLater(isGroup), atOnce: now }
+  const later: Command = {
+    ...described,
+    wait: readLater(isGroup),
+    atOnce: now,
+    waitIsOption: true,
+  }
   return {
     ...now,
     variant: (args) => (optionAt(args, 'block') === undefined ? undefined : later),

@@ -4,7 +4,7 @@ import { waitFor } from '../../../base/deadline.ts'
 import { isDaybookError } from '../../../base/errors.ts'
 import type { Place } from '../../../book/turn.ts'
 import type { Arrival } from '../arrivals.ts'
-import type { Call } from '../command.ts'
+import type { Call, Command, Described } from '../command.ts'
 import { decimalOf } from '../numbers.ts'
 import { RedisError } from '../redis-error.ts'
 import { placesOf, type Target, type ValueType } from '../space.ts'
@@ -33,13 +33,26 @@ export interface Wait {
     targets: readonly Target[],
     destination: Target | undefined,
   ) => string | undefined
-  /** What is answered in MULTI where there is no item: nothing waits there. */
+  /** What is answered where there is no item, and nothing waits. */
   readonly nothing: string
 }
 
-export async function waitForItem(
+/** The command that does so. In a transaction and in a script it takes what is there. */
+export function waiting(described: Described, waitOf: (call: Call) => Wait): Command {
+  return {
+    ...described,
+    wait: async (call) => waitForItem(call, waitOf(call)),
+    atOnce: { ...described, run: (call) => takeAtOnce(call, waitOf(call)) },
+  }
+}
+
+function takeAtOnce({ targets }: Call, { names, attempt, nothing }: Wait): string {
+  return attempt(targets.slice(0, names.length), targets[names.length]) ?? nothing
+}
+
+async function waitForItem(
   call: Call,
-  { names, type, destination, timeoutMs, attempt, nothing }: Wait,
+  { names, type, destination, timeoutMs, attempt }: Wait,
 ): Promise<string> {
   const { server, session, protocol } = call
   const { plain } = call
@@ -57,7 +70,7 @@ export async function waitForItem(
   while (!session.gone.aborted) {
     look()
     // Who waits already comes first, also where an item has just come and nobody has looked yet.
-    const isBehind = !hasLooked && !session.executing && server.arrivals.areExpected(targets)
+    const isBehind = !hasLooked && server.arrivals.areExpected(targets)
     // Before the look, so that what comes right after it is not missed.
     const arrival = server.arrivals.expect(targets)
     try {
@@ -70,7 +83,6 @@ export async function waitForItem(
       await done
       hasLooked = true
       if (reply !== undefined) return reply
-      if (session.executing) return nothing
       if (!(await hasArrived(call, arrival, until))) return protocol.nilArray
     } finally {
       arrival.cancel()

@@ -117,11 +117,15 @@ export class ScriptCaller {
     if (publishing.has(command.name)) {
       return this.#publish(command.name, args[1] ?? '', args[2] ?? '')
     }
-    if (!('run' in command)) throw notInScripts(command, args[0] ?? '')
+    if (command.waitIsOption === true) {
+      throw new RedisError(`ERR ${args[0]} command is not allowed with BLOCK option from scripts`)
+    }
+    const atOnce = command.atOnce ?? command
+    if (!('run' in atOnce)) throw notInScripts(command)
     const call = this.#call
     call.args = args
     call.targets = this.#targetsOf(command, args)
-    return command.run(call)
+    return atOnce.run(call)
   }
 
   /** To those who MONITOR: once the script is acknowledged, since it may be run again until then. */
@@ -232,10 +236,7 @@ export class ScriptCaller {
   }
 }
 
-function notInScripts({ name, atOnce }: Command, given: string): RedisError {
-  if (atOnce !== undefined) {
-    return new RedisError(`ERR ${given} command is not allowed with BLOCK option from scripts`)
-  }
+function notInScripts({ name }: Command): RedisError {
   return new RedisError(
     `ERR ${name.toUpperCase()} is not allowed from script: a script is one step, and this command waits for something`,
   )
