@@ -24,7 +24,7 @@ import {
 import { readHttpOptions, type HttpOptions } from './http/http-options.ts'
 import { readRedisOptions, refuseOpenDoor, type RedisOptions } from './redis/options.ts'
 import { noDeadlineMs } from './redis/databases.ts'
-import type { RowExpiry } from './redis/table-space.ts'
+import type { RowExpiry } from './redis/spaces/table-space.ts'
 
 /** A cache as the configuration gives it: what JSON can say of one, and what EXPIRE means. */
 export type ServedCacheOptions = Omit<CacheOptions<unknown>, 'schema' | 'routeBy' | 'expire'> & {

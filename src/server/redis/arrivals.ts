@@ -4,7 +4,7 @@
  */
 
 import type { Keyspace } from '../../book/keyspace.ts'
-import type { Target } from './space.ts'
+import type { Target } from './spaces/space.ts'
 
 export interface Arrival {
   /** Resolves at the next announcement of one of the keys. */

@@ -5,7 +5,7 @@ import type { Fields } from '../../mutation/mutation.ts'
 import type { Protocol } from './reply.ts'
 import type { Server } from './server.ts'
 import type { Session } from './session.ts'
-import type { Target } from './space.ts'
+import type { Target } from './spaces/space.ts'
 
 /** One call of a command: of a connection, one after the other, in the same object. */
 export interface Call {

@@ -23,7 +23,7 @@ import { ReplyQueue } from './reply-queue.ts'
 import { ProtocolError, RequestParser, strangerLimits } from './request-parser.ts'
 import type { CommandStats, Server } from './server.ts'
 import { Session, type Queued } from './session.ts'
-import { placesOf, type Target } from './space.ts'
+import { placesOf, type Target } from './spaces/space.ts'
 import { stepLater } from './step-later.ts'
 import { hasChanged, watchAnew } from './commands/transaction-commands.ts'
 

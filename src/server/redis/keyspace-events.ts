@@ -10,7 +10,7 @@
 
 import type { Turn } from '../../book/turn.ts'
 import type { Channels } from './channels.ts'
-import type { Space, Target } from './space.ts'
+import type { Space, Target } from './spaces/space.ts'
 
 /** The letter of each kind of events. Of evictions and modules there are never any. */
 const kinds = {

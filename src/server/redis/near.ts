@@ -8,7 +8,7 @@
 
 import type { Keyspace } from '../../book/keyspace.ts'
 import type { Fields } from '../../mutation/mutation.ts'
-import { scalar } from './document-space.ts'
+import { scalar } from './spaces/document-space.ts'
 
 /** Enough of them to be worth it, and so few that what they need stays in the cache. */
 export const maxNear = 64

@@ -2,7 +2,7 @@
 
 import type { Command } from './command.ts'
 import { resp2, type Protocol } from './reply.ts'
-import type { Target } from './space.ts'
+import type { Target } from './spaces/space.ts'
 import type { Position } from '../../mutation/mutation.ts'
 
 export interface Queued {

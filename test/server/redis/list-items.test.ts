@@ -9,7 +9,7 @@ import {
   Lists,
   type List,
   type ListChange,
-} from '../../../src/server/redis/list-items.ts'
+} from '../../../src/server/redis/spaces/list-items.ts'
 
 type Change =
   | { readonly from: number; readonly count: number; readonly inserted: readonly string[] }

@@ -16,7 +16,7 @@ import { openDaybook } from '../../../src/open-daybook.ts'
 import type { Mapping } from '../../../src/server/redis/databases.ts'
 import { readRedisOptions } from '../../../src/server/redis/options.ts'
 import { startRedis, type Redis } from '../../../src/server/redis/redis-server.ts'
-import type { RowExpiry } from '../../../src/server/redis/table-space.ts'
+import type { RowExpiry } from '../../../src/server/redis/spaces/table-space.ts'
 import { sqlite } from '../../../src/store/sqlite/index.ts'
 
 /** A reply as a test compares it: errors are `Failure`, arrays and maps are lists, nil is null. */

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { SortedIds } from '../../../src/server/redis/sorted-ids.ts'
+import { SortedIds } from '../../../src/server/redis/streams/sorted-ids.ts'
 import {
   boundOf,
   compareIds,
@@ -14,7 +14,7 @@ import {
   lastId,
   partsOf,
   strictIdOf,
-} from '../../../src/server/redis/stream-ids.ts'
+} from '../../../src/server/redis/streams/stream-ids.ts'
 
 const part = fc.oneof(
   { weight: 3, arbitrary: fc.bigInt({ min: 0n, max: 30n }) },

@@ -4,9 +4,9 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { applyMutation } from '../../../src/mutation/coalesce.ts'
 import type { Fields, FieldValue } from '../../../src/mutation/mutation.ts'
-import { byHash, byScore, Orders } from '../../../src/server/redis/orders.ts'
-import { fieldOfScore } from '../../../src/server/redis/scores.ts'
-import { SortedMembers, type Scored } from '../../../src/server/redis/sorted-members.ts'
+import { byHash, byScore, Orders } from '../../../src/server/redis/spaces/orders.ts'
+import { fieldOfScore } from '../../../src/server/redis/spaces/scores.ts'
+import { SortedMembers, type Scored } from '../../../src/server/redis/spaces/sorted-members.ts'
 
 const member = fc.constantFrom(
   ...['a', 'b', 'B', 'aa', '', '10', '9', '\u00ff', '\u0080\u0000', 'toString', '$type', 'z'],

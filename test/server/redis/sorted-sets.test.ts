@@ -5,7 +5,7 @@
  */
 
 import { describe, expect, test } from 'vitest'
-import { scoreBoundOf, scoreOf, scoreText } from '../../../src/server/redis/scores.ts'
+import { scoreBoundOf, scoreOf, scoreText } from '../../../src/server/redis/spaces/scores.ts'
 import { ServeProcess } from '../serve-process.ts'
 import { Failure, RawClient, served, temporaryDirectory } from './redis-fixture.ts'
 import { freePort, realRedis, toolUnavailable } from './redis-tools.ts'

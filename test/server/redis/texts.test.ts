@@ -8,7 +8,7 @@ import {
   keyTextOf,
   nameOf,
   textOf,
-} from '../../../src/server/redis/binary-text.ts'
+} from '../../../src/server/redis/spaces/binary-text.ts'
 import { matchesGlob } from '../../../src/server/redis/glob.ts'
 import { decimalOf, integerOf, sumOfDecimals } from '../../../src/server/redis/numbers.ts'
 import { isStorableText } from '../../../src/store/json.ts'

@@ -4,7 +4,7 @@ import { argumentOf, inGroup, lookUp, targetOf, type Call } from '../command.ts'
 import { latin1Of } from '../latin1.ts'
 import { RedisError, syntaxError } from '../redis-error.ts'
 import { integer } from '../reply.ts'
-import type { Target } from '../space.ts'
+import type { Target } from '../spaces/space.ts'
 
 type Operation = (left: number, right: number) => number
 

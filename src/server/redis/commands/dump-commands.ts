@@ -10,7 +10,7 @@ import type { RdbValue } from '../rdb/value.ts'
 import { payloadOf } from '../rdb/write-value.ts'
 import { notAnInteger, RedisError, syntaxError, wrongType } from '../redis-error.ts'
 import { bulk, ok } from '../reply.ts'
-import type { Target } from '../space.ts'
+import type { Target } from '../spaces/space.ts'
 
 function dump(call: Call): string {
   const target = targetOf(call)

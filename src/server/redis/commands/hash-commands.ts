@@ -5,7 +5,7 @@ import { argumentOf, lookUp, targetOf, type Call, inGroup } from '../command.ts'
 import { decimalOf, integerOf, isInfinite } from '../numbers.ts'
 import { notAFloat, notAnInteger, RedisError, syntaxError, wrongArity } from '../redis-error.ts'
 import { bulk, bulks, emptyArray, integer, ok, one, zero } from '../reply.ts'
-import type { Target } from '../space.ts'
+import type { Target } from '../spaces/space.ts'
 import { countOf, namesIn, sample } from './sample.ts'
 import { scanMembers } from './scan-members.ts'
 

@@ -8,7 +8,7 @@ import { matchesGlob } from '../glob.ts'
 import { safeIntegerOf } from '../numbers.ts'
 import { notAnInteger, RedisError, syntaxError, wrongType } from '../redis-error.ts'
 import { bulk, bulks, integer, ok, one, simple, zero } from '../reply.ts'
-import { placesOf, type Target } from '../space.ts'
+import { placesOf, type Target } from '../spaces/space.ts'
 import { stepLater } from '../step-later.ts'
 import { cursorOf, scanOptions } from './scan-members.ts'
 

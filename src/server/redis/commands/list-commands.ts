@@ -1,4 +1,4 @@
-/** Commands of lists. What they cost is in `list-items.ts`. */
+/** Commands of lists. What they cost is in `spaces/list-items.ts`. */
 
 import type { Fields } from '../../../mutation/mutation.ts'
 import {
@@ -13,8 +13,8 @@ import {
 import { safeIntegerOf } from '../numbers.ts'
 import { notAnInteger, RedisError, syntaxError, wrongArity } from '../redis-error.ts'
 import { bulk, bulks, emptyArray, integer, ok, zero } from '../reply.ts'
-import type { Items } from '../list-items.ts'
-import type { Target } from '../space.ts'
+import type { Items } from '../spaces/list-items.ts'
+import type { Target } from '../spaces/space.ts'
 import { popOneLater, popSome, popSomeLater, type Ended } from './pop-from-first.ts'
 import { timeoutOf, waiting } from './wait-for-item.ts'
 

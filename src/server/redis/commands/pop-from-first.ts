@@ -4,7 +4,7 @@ import { argumentOf, type Call, type Command, type Flag } from '../command.ts'
 import { integerOf } from '../numbers.ts'
 import { RedisError, syntaxError } from '../redis-error.ts'
 import { bulk } from '../reply.ts'
-import type { Target, ValueType } from '../space.ts'
+import type { Target, ValueType } from '../spaces/space.ts'
 import { timeoutOf, waiting } from './wait-for-item.ts'
 
 /** A type of value that has two ends. */

@@ -5,7 +5,7 @@ import type { Fields } from '../../../mutation/mutation.ts'
 import { argumentOf, type Call } from '../command.ts'
 import { integerOf } from '../numbers.ts'
 import { notAnInteger, RedisError } from '../redis-error.ts'
-import type { Target } from '../space.ts'
+import type { Target } from '../spaces/space.ts'
 
 /** The count of random members that a client asks for, as its third word. A negative one is as many, with repeats. */
 export function countOf(call: Call): number {

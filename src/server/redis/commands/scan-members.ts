@@ -10,7 +10,7 @@ import { matchesGlob } from '../glob.ts'
 import { integerOf, safeIntegerOf } from '../numbers.ts'
 import { notAnInteger, RedisError, syntaxError } from '../redis-error.ts'
 import { bulk, bulks } from '../reply.ts'
-import type { SortedMembers } from '../sorted-members.ts'
+import type { SortedMembers } from '../spaces/sorted-members.ts'
 
 export interface ScanOptions {
   readonly pattern: string

@@ -5,7 +5,7 @@ import { argumentOf, inGroup, lookUp, targetOf, type Call } from '../command.ts'
 import { safeIntegerOf } from '../numbers.ts'
 import { RedisError, syntaxError, wrongType } from '../redis-error.ts'
 import { bulk, bulks, integer, one, zero } from '../reply.ts'
-import type { Target } from '../space.ts'
+import type { Target } from '../spaces/space.ts'
 import { countOf, namesIn, sample } from './sample.ts'
 import { scanMembers } from './scan-members.ts'
 

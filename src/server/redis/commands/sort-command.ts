@@ -12,8 +12,8 @@ import { argumentOf, inGroup, lookUp, targetOf, type Call } from '../command.ts'
 import { integerOf } from '../numbers.ts'
 import { notAnInteger, RedisError, syntaxError, wrongType } from '../redis-error.ts'
 import { bulk, bulks, integer } from '../reply.ts'
-import { scoreOf } from '../scores.ts'
-import { placesOf, type Target } from '../space.ts'
+import { scoreOf } from '../spaces/scores.ts'
+import { placesOf, type Target } from '../spaces/space.ts'
 
 const maxGets = 100
 /** Keys that the patterns of one call stand for, counted once for each element. */

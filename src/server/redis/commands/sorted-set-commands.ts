@@ -3,8 +3,8 @@
 import { argumentOf, inGroup, targetOf, type Call } from '../command.ts'
 import { notAFloat, RedisError, syntaxError } from '../redis-error.ts'
 import { bulk, emptyArray, integer, zero } from '../reply.ts'
-import { scoreOf, scoreText } from '../scores.ts'
-import type { Scored } from '../sorted-members.ts'
+import { scoreOf, scoreText } from '../spaces/scores.ts'
+import type { Scored } from '../spaces/sorted-members.ts'
 import { countOf, sample } from './sample.ts'
 import { scanMembers } from './scan-members.ts'
 import {

@@ -3,7 +3,7 @@
 import { argumentOf, inGroup, targetOf, type Call } from '../command.ts'
 import { RedisError, syntaxError } from '../redis-error.ts'
 import { integer, zero } from '../reply.ts'
-import type { Scored, SortedMembers } from '../sorted-members.ts'
+import type { Scored, SortedMembers } from '../spaces/sorted-members.ts'
 import { rangeOf, wholeOf, type RangeKind } from './sorted-set-ranges.ts'
 import { membersOf, membersReply, sortedSetAt, store } from './sorted-set-values.ts'
 

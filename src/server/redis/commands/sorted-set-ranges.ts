@@ -8,8 +8,8 @@
 
 import { integerOf } from '../numbers.ts'
 import { notAnInteger, RedisError } from '../redis-error.ts'
-import { scoreBoundOf } from '../scores.ts'
-import type { Scored, SortedMembers } from '../sorted-members.ts'
+import { scoreBoundOf } from '../spaces/scores.ts'
+import type { Scored, SortedMembers } from '../spaces/sorted-members.ts'
 
 export type RangeKind = 'rank' | 'score' | 'lex'
 

@@ -4,9 +4,9 @@ import type { Fields } from '../../../mutation/mutation.ts'
 import { lookUp, type Call } from '../command.ts'
 import { wrongType } from '../redis-error.ts'
 import { bulk, bulks, integer, zero } from '../reply.ts'
-import { scoreText } from '../scores.ts'
-import { SortedMembers, type Scored } from '../sorted-members.ts'
-import type { Target } from '../space.ts'
+import { scoreText } from '../spaces/scores.ts'
+import { SortedMembers, type Scored } from '../spaces/sorted-members.ts'
+import type { Target } from '../spaces/space.ts'
 
 const none = SortedMembers.of([])
 

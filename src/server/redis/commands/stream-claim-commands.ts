@@ -3,10 +3,10 @@
 import { argumentOf, inGroup, targetOf, type Call } from '../command.ts'
 import { RedisError, syntaxError } from '../redis-error.ts'
 import { arrayOf, bulk, bulks } from '../reply.ts'
-import type { Target } from '../space.ts'
-import type { Pending } from '../stream-fields.ts'
-import { compareIds, firstId, lastId, strictIdOf } from '../stream-ids.ts'
-import { StreamChange, type Group, type Stream } from '../stream.ts'
+import type { Target } from '../spaces/space.ts'
+import type { Pending } from '../streams/stream-fields.ts'
+import { compareIds, firstId, lastId, strictIdOf } from '../streams/stream-ids.ts'
+import { StreamChange, type Group, type Stream } from '../streams/stream.ts'
 import { nowMs } from './stream-delivery.ts'
 import {
   entryReply,

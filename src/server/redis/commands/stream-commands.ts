@@ -3,9 +3,17 @@
 import { argumentOf, inGroup, targetOf, type Call } from '../command.ts'
 import { RedisError, syntaxError, wrongArity } from '../redis-error.ts'
 import { bulk, emptyArray, integer, ok, zero } from '../reply.ts'
-import { StreamChange, type Stream } from '../stream.ts'
-import { compareIds, firstId, idAfter, idOf, lastId, partsOf, type GivenId } from '../stream-ids.ts'
-import { SortedIds } from '../sorted-ids.ts'
+import { StreamChange, type Stream } from '../streams/stream.ts'
+import {
+  compareIds,
+  firstId,
+  idAfter,
+  idOf,
+  lastId,
+  partsOf,
+  type GivenId,
+} from '../streams/stream-ids.ts'
+import { SortedIds } from '../streams/sorted-ids.ts'
 import { addOrTrimOf, trimmed } from './stream-trim.ts'
 import {
   entriesReply,

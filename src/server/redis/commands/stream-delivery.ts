@@ -2,11 +2,11 @@
 
 import type { Call } from '../command.ts'
 import { bulk, emptyArray } from '../reply.ts'
-import type { Target } from '../space.ts'
-import type { Stream } from '../stream.ts'
-import { StreamChange, type Group } from '../stream.ts'
-import { compareIds, firstId, idAfter, lastId } from '../stream-ids.ts'
-import type { GroupState } from '../stream-fields.ts'
+import type { Target } from '../spaces/space.ts'
+import type { Stream } from '../streams/stream.ts'
+import { StreamChange, type Group } from '../streams/stream.ts'
+import { compareIds, firstId, idAfter, lastId } from '../streams/stream-ids.ts'
+import type { GroupState } from '../streams/stream-fields.ts'
 import { entriesReply, entryReply, idsAfter } from './stream-values.ts'
 
 export interface Reader {

@@ -3,9 +3,9 @@
 import { argumentOf, inGroup, lookUp, subcommandsOf, targetOf, type Call } from '../command.ts'
 import { RedisError, syntaxError } from '../redis-error.ts'
 import { arrayOf, bulk, bulks, emptyArray, integer, ok, one, simple, zero } from '../reply.ts'
-import type { Target } from '../space.ts'
-import { firstId } from '../stream-ids.ts'
-import { StreamChange, type Group, type Stream } from '../stream.ts'
+import type { Target } from '../spaces/space.ts'
+import { firstId } from '../streams/stream-ids.ts'
+import { StreamChange, type Group, type Stream } from '../streams/stream.ts'
 import { nowMs } from './stream-delivery.ts'
 import {
   givenCount,

@@ -3,9 +3,9 @@
 import { argumentOf, inGroup, subcommandsOf, targetOf, type Call } from '../command.ts'
 import { RedisError } from '../redis-error.ts'
 import { arrayOf, bulk, integer, simple } from '../reply.ts'
-import type { SortedIds } from '../sorted-ids.ts'
-import { firstId, lastId } from '../stream-ids.ts'
-import type { Group, Stream } from '../stream.ts'
+import type { SortedIds } from '../streams/sorted-ids.ts'
+import { firstId, lastId } from '../streams/stream-ids.ts'
+import type { Group, Stream } from '../streams/stream.ts'
 import { lagOf, nowMs } from './stream-delivery.ts'
 import { entriesReply, entryReply, givenInteger, isOption, readStream } from './stream-values.ts'
 

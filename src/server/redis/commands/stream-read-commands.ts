@@ -3,9 +3,9 @@
 import { argumentOf, inGroup, type Call, type Command, type KeyRange } from '../command.ts'
 import { RedisError, syntaxError } from '../redis-error.ts'
 import { bulk } from '../reply.ts'
-import type { Target } from '../space.ts'
-import { compareIds, firstId, lastId } from '../stream-ids.ts'
-import type { Stream } from '../stream.ts'
+import type { Target } from '../spaces/space.ts'
+import { compareIds, firstId, lastId } from '../streams/stream-ids.ts'
+import type { Stream } from '../streams/stream.ts'
 import { deliverNew, deliverOld, type Reader } from './stream-delivery.ts'
 import {
   entriesReply,

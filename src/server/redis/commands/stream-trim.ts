@@ -2,8 +2,8 @@
 
 import { argumentOf, type Call } from '../command.ts'
 import { RedisError, syntaxError } from '../redis-error.ts'
-import type { SortedIds } from '../sorted-ids.ts'
-import { compareIds, firstId, givenIdOf, idBefore, type GivenId } from '../stream-ids.ts'
+import type { SortedIds } from '../streams/sorted-ids.ts'
+import { compareIds, firstId, givenIdOf, idBefore, type GivenId } from '../streams/stream-ids.ts'
 import { givenId, givenInteger } from './stream-values.ts'
 
 export interface Trim {

@@ -4,9 +4,9 @@ import { lookUp, type Call } from '../command.ts'
 import { integerOf } from '../numbers.ts'
 import { notAnInteger, RedisError } from '../redis-error.ts'
 import { bulk, bulks, emptyArray } from '../reply.ts'
-import type { Target } from '../space.ts'
-import type { Stream } from '../stream.ts'
-import { boundOf, firstId, idAfter, idBefore, lastId, strictIdOf } from '../stream-ids.ts'
+import type { Target } from '../spaces/space.ts'
+import type { Stream } from '../streams/stream.ts'
+import { boundOf, firstId, idAfter, idBefore, lastId, strictIdOf } from '../streams/stream-ids.ts'
 
 /** Throws WRONGTYPE where it is something else. */
 export function streamAt(target: Target): Stream | undefined {

@@ -21,7 +21,7 @@ import {
   wrongArity,
 } from '../redis-error.ts'
 import { bulk, integer, ok, one, zero } from '../reply.ts'
-import type { Target } from '../space.ts'
+import type { Target } from '../spaces/space.ts'
 import { commonSubsequence } from './common-subsequence.ts'
 import { latin1Of } from '../latin1.ts'
 import { bitOffset, edit, editable, stringAt } from './string-values.ts'

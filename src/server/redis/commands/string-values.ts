@@ -4,7 +4,7 @@ import type { Fields } from '../../../mutation/mutation.ts'
 import { lookUp, type Call } from '../command.ts'
 import { integerOf } from '../numbers.ts'
 import { RedisError, tooLong } from '../redis-error.ts'
-import type { Target } from '../space.ts'
+import type { Target } from '../spaces/space.ts'
 
 /** The string, or undefined where there is no key. */
 export function stringAt(call: Call, target: Target): string | undefined {

@@ -1,7 +1,7 @@
 /** Waiting until a stream has something new. Nobody takes anything away from the others: all who wait are told. */
 
 import type { Call } from '../command.ts'
-import { placesOf, type Target } from '../space.ts'
+import { placesOf, type Target } from '../spaces/space.ts'
 import { stepLater } from '../step-later.ts'
 import { hasArrived } from './wait-for-item.ts'
 

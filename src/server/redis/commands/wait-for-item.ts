@@ -7,7 +7,7 @@ import type { Arrival } from '../arrivals.ts'
 import type { Call, Command, Described } from '../command.ts'
 import { decimalOf } from '../numbers.ts'
 import { RedisError } from '../redis-error.ts'
-import { placesOf, type Target, type ValueType } from '../space.ts'
+import { placesOf, type Target, type ValueType } from '../spaces/space.ts'
 import { stepLater } from '../step-later.ts'
 
 /** The longest wait; 0 waits for as long as the connection is there. */

@@ -16,7 +16,7 @@
  */
 
 import { RedisError } from '../redis-error.ts'
-import { scoreOf } from '../scores.ts'
+import { scoreOf } from '../spaces/scores.ts'
 import { badFormat } from './bad-format.ts'
 import { ByteReader } from './byte-reader.ts'
 import { readIntset } from './intset.ts'

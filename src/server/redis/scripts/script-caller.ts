@@ -15,7 +15,7 @@ import { errorLine, RedisError, tooLong } from '../redis-error.ts'
 import { integer, ok, resp2, resp3, type Protocol } from '../reply.ts'
 import type { Server } from '../server.ts'
 import { Session } from '../session.ts'
-import type { Target } from '../space.ts'
+import type { Target } from '../spaces/space.ts'
 
 /** Ends the script, and with it the step: nothing of it is written. */
 export class ScriptRefused extends RedisError {}

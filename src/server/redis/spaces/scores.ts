@@ -5,8 +5,8 @@
  * zero is lost there, as it is in a small sorted set of Redis.
  */
 
-import type { FieldValue } from '../../mutation/mutation.ts'
-import { numberText } from './lua/number-text.ts'
+import type { FieldValue } from '../../../mutation/mutation.ts'
+import { numberText } from '../lua/number-text.ts'
 
 const decimal = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
 const infinity = /^[+-]?inf(?:inity)?$/i

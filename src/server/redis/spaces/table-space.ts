@@ -10,22 +10,22 @@
  * own, written in one batch with the row, and every write of the row repeats it for the engine's sweep.
  */
 
-import type { Keyspace } from '../../book/keyspace.ts'
-import type { Turn } from '../../book/turn.ts'
-import { addAmount } from '../../mutation/decimal.ts'
-import type { Amount, Fields, FieldValue, Mutation } from '../../mutation/mutation.ts'
-import { canonicalAmount, canonicalField } from '../../store/columns.ts'
-import { canonicalKey } from '../../store/key.ts'
-import type { Column } from '../../store/schema.ts'
+import type { Keyspace } from '../../../book/keyspace.ts'
+import type { Turn } from '../../../book/turn.ts'
+import { addAmount } from '../../../mutation/decimal.ts'
+import type { Amount, Fields, FieldValue, Mutation } from '../../../mutation/mutation.ts'
+import { canonicalAmount, canonicalField } from '../../../store/columns.ts'
+import { canonicalKey } from '../../../store/key.ts'
+import type { Column } from '../../../store/schema.ts'
 import { binaryOfUtf8, utf8Of } from './binary-text.ts'
 import { binaryOfField, fieldOfBinary, restOfBinary } from './column-text.ts'
-import type { KeyspaceEvents } from './keyspace-events.ts'
-import { decimalOf, sumOfDecimals } from './numbers.ts'
+import type { KeyspaceEvents } from '../keyspace-events.ts'
+import { decimalOf, sumOfDecimals } from '../numbers.ts'
 import { namesByHash } from './orders.ts'
-import { overflow, RedisError, wrongType } from './redis-error.ts'
+import { overflow, RedisError, wrongType } from '../redis-error.ts'
 import type { Items } from './list-items.ts'
 import type { SortedMembers } from './sorted-members.ts'
-import type { Stream } from './stream.ts'
+import type { Stream } from '../streams/stream.ts'
 import type { Around, Space, Target, ValueType } from './space.ts'
 
 /** What EXPIRE of a row does at the end of its time. undefined: EXPIRE is refused. */

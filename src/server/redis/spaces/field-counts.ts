@@ -3,8 +3,8 @@
  * change makes of the document. A small one is counted each time.
  */
 
-import type { Patched } from '../../book/keyspace.ts'
-import type { Fields } from '../../mutation/mutation.ts'
+import type { Patched } from '../../../book/keyspace.ts'
+import type { Fields } from '../../../mutation/mutation.ts'
 import { isOwnName } from './binary-text.ts'
 
 /** What is counted faster than it is looked up. */

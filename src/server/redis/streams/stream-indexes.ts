@@ -3,8 +3,8 @@
  * document, and carried over to what a change makes of the document, as `orders.ts` does it for sorted sets.
  */
 
-import type { Patched } from '../../book/keyspace.ts'
-import type { Fields } from '../../mutation/mutation.ts'
+import type { Patched } from '../../../book/keyspace.ts'
+import type { Fields } from '../../../mutation/mutation.ts'
 import { StreamIndex } from './stream-index.ts'
 import type { StreamNodes } from './stream-nodes.ts'
 

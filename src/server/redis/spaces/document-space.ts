@@ -8,7 +8,7 @@
  *     list                  {"$type": "list", "$items": ["a", "b"]}   and "$expiresAtMs" where it expires; a long one has
  *                           a field for each item, see `list-items.ts`
  *     sorted set            {"$type": "zset", "ada": 12.5, "bob": 3}  and "$expiresAtMs" where it expires
- *     stream                {"$type": "stream", "1764100000000-0": ["field", "value"], …}, see `stream-fields.ts`
+ *     stream                {"$type": "stream", "1764100000000-0": ["field", "value"], …}, see `streams/stream-fields.ts`
  *
  * Strings, names and members are stored as `binary-text.ts` says. A name of the client's own that begins with `$` has one
  * more. A score is a number, or the text "inf" or "-inf". A deadline is wall time, survives restarts, and null where it was
@@ -16,22 +16,22 @@
  * cannot take a field away.
  */
 
-import type { Fields, FieldValue, Mutation } from '../../mutation/mutation.ts'
-import { overlay } from '../../mutation/overlay.ts'
-import type { Keyspace } from '../../book/keyspace.ts'
-import type { Turn } from '../../book/turn.ts'
-import type { Arrivals } from './arrivals.ts'
-import type { KeyspaceEvents } from './keyspace-events.ts'
+import type { Fields, FieldValue, Mutation } from '../../../mutation/mutation.ts'
+import { overlay } from '../../../mutation/overlay.ts'
+import type { Keyspace } from '../../../book/keyspace.ts'
+import type { Turn } from '../../../book/turn.ts'
+import type { Arrivals } from '../arrivals.ts'
+import type { KeyspaceEvents } from '../keyspace-events.ts'
 import { binaryOf, binaryOfName, isOwnName, nameOf, textOf } from './binary-text.ts'
 import { FieldCounts, maxCounted } from './field-counts.ts'
 import { listFields, Lists, type List, type ListChange, type Splice } from './list-items.ts'
-import { decimalOf, integerOf, maxInteger, minInteger, sumOfDecimals } from './numbers.ts'
+import { decimalOf, integerOf, maxInteger, minInteger, sumOfDecimals } from '../numbers.ts'
 import { byHash, byScore, Orders } from './orders.ts'
-import { overflow, RedisError, wrongType } from './redis-error.ts'
+import { overflow, RedisError, wrongType } from '../redis-error.ts'
 import { fieldOfScore, scoreOfField } from './scores.ts'
 import type { SortedMembers } from './sorted-members.ts'
-import { Stream } from './stream.ts'
-import { StreamIndexes } from './stream-indexes.ts'
+import { Stream } from '../streams/stream.ts'
+import { StreamIndexes } from '../streams/stream-indexes.ts'
 import type { Around, Space, Target, ValueType } from './space.ts'
 
 /** The field of a document that is a string. */

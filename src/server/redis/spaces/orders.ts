@@ -6,9 +6,9 @@
  * makes of it: nothing is sorted anew for a command. What was evicted and loaded again is.
  */
 
-import type { Patched } from '../../book/keyspace.ts'
-import type { Fields, FieldValue } from '../../mutation/mutation.ts'
-import { hashText } from '../../base/hash.ts'
+import type { Patched } from '../../../book/keyspace.ts'
+import type { Fields, FieldValue } from '../../../mutation/mutation.ts'
+import { hashText } from '../../../base/hash.ts'
 import { binaryOfName, isOwnName } from './binary-text.ts'
 import { scoreOfField } from './scores.ts'
 import { SortedMembers, type Scored } from './sorted-members.ts'

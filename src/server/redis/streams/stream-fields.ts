@@ -13,8 +13,8 @@
  * Pure.
  */
 
-import type { Fields, FieldValue } from '../../mutation/mutation.ts'
-import { binaryOf, textOf } from './binary-text.ts'
+import type { Fields, FieldValue } from '../../../mutation/mutation.ts'
+import { binaryOf, textOf } from '../spaces/binary-text.ts'
 import { isCanonical } from './stream-ids.ts'
 
 export const lastField = '$last'

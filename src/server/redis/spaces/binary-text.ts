@@ -8,7 +8,7 @@
  */
 
 import { isUtf8 } from 'node:buffer'
-import { latin1Of } from './latin1.ts'
+import { latin1Of } from '../latin1.ts'
 
 const escape = 'base64:'
 

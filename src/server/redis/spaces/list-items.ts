@@ -11,8 +11,8 @@
  * Pure, but for what `Lists` remembers. Items go in as they are stored, and come out as bytes.
  */
 
-import type { Patched } from '../../book/keyspace.ts'
-import type { Fields, FieldValue } from '../../mutation/mutation.ts'
+import type { Patched } from '../../../book/keyspace.ts'
+import type { Fields, FieldValue } from '../../../mutation/mutation.ts'
 import { binaryOf, isOwnName } from './binary-text.ts'
 
 const type = '$type'

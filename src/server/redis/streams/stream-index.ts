@@ -5,7 +5,7 @@
  * Pure.
  */
 
-import type { Fields } from '../../mutation/mutation.ts'
+import type { Fields } from '../../../mutation/mutation.ts'
 import { SortedIds } from './sorted-ids.ts'
 import { fieldNameOf, isThere, pendingOf } from './stream-fields.ts'
 

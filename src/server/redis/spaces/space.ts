@@ -8,15 +8,15 @@
  * Bytes of clients are binary strings here, names and values of the database are text.
  */
 
-import type { Place, Turn } from '../../book/turn.ts'
-import type { Keyspace } from '../../book/keyspace.ts'
-import type { Fields, FieldValue } from '../../mutation/mutation.ts'
-import type { Arrivals } from './arrivals.ts'
-import type { KeyspaceEvents } from './keyspace-events.ts'
+import type { Place, Turn } from '../../../book/turn.ts'
+import type { Keyspace } from '../../../book/keyspace.ts'
+import type { Fields, FieldValue } from '../../../mutation/mutation.ts'
+import type { Arrivals } from '../arrivals.ts'
+import type { KeyspaceEvents } from '../keyspace-events.ts'
 import type { Items, Splice } from './list-items.ts'
 import type { SortedMembers } from './sorted-members.ts'
-import type { Stream } from './stream.ts'
-import type { StreamNodes } from './stream-nodes.ts'
+import type { Stream } from '../streams/stream.ts'
+import type { StreamNodes } from '../streams/stream-nodes.ts'
 
 export type ValueType = 'string' | 'hash' | 'set' | 'list' | 'zset' | 'stream'
 

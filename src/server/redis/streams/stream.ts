@@ -1,7 +1,7 @@
 /** A stream as commands see it: the fields of its document, and what is known of them. And a change of one, which is a patch. */
 
-import type { Fields, FieldValue } from '../../mutation/mutation.ts'
-import type { Target } from './space.ts'
+import type { Fields, FieldValue } from '../../../mutation/mutation.ts'
+import type { Target } from '../spaces/space.ts'
 import {
   addedField,
   consumerField,

@@ -1,12 +1,12 @@
 /** Between the bytes that clients know and the canonical values of columns: text, digits, true and false, JSON. */
 
-import type { FieldValue } from '../../mutation/mutation.ts'
-import { canonicalField } from '../../store/columns.ts'
-import type { Column } from '../../store/schema.ts'
+import type { FieldValue } from '../../../mutation/mutation.ts'
+import { canonicalField } from '../../../store/columns.ts'
+import type { Column } from '../../../store/schema.ts'
 import { binaryOfUtf8, utf8Of } from './binary-text.ts'
-import { floatText } from './numbers.ts'
-import { RedisError } from './redis-error.ts'
-import { latin1Of } from './latin1.ts'
+import { floatText } from '../numbers.ts'
+import { RedisError } from '../redis-error.ts'
+import { latin1Of } from '../latin1.ts'
 
 /** undefined for NULL: a hash has no such field. */
 export function binaryOfField(value: FieldValue | undefined): string | undefined {
