@@ -7,7 +7,7 @@ import { firstLoad } from './first-load.js'
 import { count } from './format.js'
 import { icon } from './icons.js'
 import { keyList } from './key-list.js'
-import { cell, kindChip, valueColumns, writtenColumns } from './values.js'
+import { cell, kindChip, mostTelling, valueColumns, writtenColumns } from './values.js'
 
 /** @typedef {import('./api.js').Inspection} Inspection */
 /** @typedef {import('./dom.js').Child} Child */
@@ -170,6 +170,9 @@ function shownKey(found, again) {
   const written = pending === null ? new Map() : writtenColumns(pending.mutation)
   const inStore = valueColumns(stored.value)
   const names = [...new Set([...inCache.keys(), ...written.keys(), ...inStore.keys()])]
+  const differs = (/** @type {string} */ name) =>
+    cached !== null && stored.error === undefined && inCache.get(name) !== inStore.get(name)
+  const { first, left } = mostTelling(names, differs)
   const forget = h(
     'button',
     { class: 'button', disabled: cached === null },
@@ -242,20 +245,17 @@ function shownKey(found, again) {
             h(
               'tbody',
               {},
-              names.map((name) => {
-                const isDifferent =
-                  cached !== null &&
-                  stored.error === undefined &&
-                  inCache.get(name) !== inStore.get(name)
-                return h(
+              first.map((name) =>
+                h(
                   'tr',
-                  { class: isDifferent ? 'is-different' : '' },
+                  { class: differs(name) ? 'is-different' : '' },
                   h('th', { scope: 'row', class: 'mono' }, name),
                   cell('Cache', inCache.get(name) ?? '–'),
                   cell('Pending', written.get(name) ?? '–'),
                   cell('Database', inStore.get(name) ?? '–'),
-                )
-              }),
+                ),
+              ),
+              left,
             ),
           ),
         ),

@@ -1,7 +1,7 @@
 /** Mutations and rows on the page: what is written, and how it differs from what is there. */
 
 import { h } from './dom.js'
-import { shown } from './format.js'
+import { count, counted, shown } from './format.js'
 
 /** @typedef {import('./api.js').Mutation} Mutation */
 /** @typedef {import('./api.js').Fields} Fields */
@@ -10,6 +10,8 @@ import { shown } from './format.js'
 const maxLineLength = 500
 /** Characters from which on a value is shown in a box of its own. */
 const longText = 1_000
+/** Of a table: a collection has a hundred thousand columns, and a page that shows them stands still. */
+const maxRows = 200
 
 /** The four names that users know. @param {Mutation} mutation */
 export function mutationName({ kind, amounts }) {
@@ -88,8 +90,11 @@ export function differenceTable(mutation, current) {
   const isKnown = 'value' in current
   const now = isKnown ? valueColumns(current.value) : new Map()
   const has = isKnown && current.value !== null
-  const rows = [...written].map(([name, text]) => {
-    const isDifferent = has && now.get(name) !== text
+  const differs = (/** @type {string} */ name) => has && now.get(name) !== written.get(name)
+  const { first, left } = mostTelling([...written.keys()], differs)
+  const rows = first.map((name) => {
+    const text = written.get(name) ?? ''
+    const isDifferent = differs(name)
     return h(
       'tr',
       { class: isDifferent ? 'is-different' : '' },
@@ -121,8 +126,23 @@ export function differenceTable(mutation, current) {
         isKnown ? h('th', { scope: 'col' }, h('span', { class: 'hidden' }, 'Difference')) : null,
       ),
     ),
-    h('tbody', {}, rows),
+    h('tbody', {}, rows, left),
   )
+}
+
+/**
+ * As many columns as a table shows: those that differ come first where there are more. `left` is a row that says how many
+ * there are besides.
+ *
+ * @param {readonly string[]} names
+ * @param {(name: string) => boolean} differs
+ */
+export function mostTelling(names, differs) {
+  if (names.length <= maxRows) return { first: names, left: null }
+  const different = names.filter((name) => differs(name))
+  const first = [...different, ...names.filter((name) => !differs(name))].slice(0, maxRows)
+  const text = `${counted(names.length - maxRows, 'more column')}; ${count(different.length)} of all differ`
+  return { first, left: h('tr', {}, h('td', { class: 'muted', colspan: 4 }, text)) }
 }
 
 /** Long text scrolls by itself: what comes after it stays within reach. @param {string} label @param {string} text */

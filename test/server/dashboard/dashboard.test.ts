@@ -79,7 +79,7 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     http = await startHttp(
       book,
       { port: 0, token },
-      { clock: systemClock, random: systemRandom, logger: silentLogger, caches: ['users'] },
+      { clock: systemClock, random: systemRandom, logger: silentLogger, caches: ['users', 'carts'] },
     )
     context = await browser.newContext({ viewport: { width: 1280, height: 900 } })
     context.setDefaultTimeout(15_000)
@@ -442,6 +442,24 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     await page.goto(`${http.url}/#/keys?cache=orders&key=42`)
     await page.getByText('There is no cache orders here.').waitFor()
     expect(await page.getByRole('row').count()).toBe(0)
+    expect(complaints).toEqual([])
+  })
+
+  test('shows of a large collection what differs first, and says how many there are besides', async () => {
+    const carts = book.cache<Record<string, number>>('carts')
+    const cart = Object.fromEntries(
+      Array.from({ length: 20_000 }, (_, index) => [`item ${index}`, 1]),
+    )
+    await carts.set('1', cart)
+    await book.flush()
+    book.pause()
+    await carts.merge('1', { 'item 19999': 2 })
+    await open('keys')
+    await page.goto(`${http.url}/#/keys?cache=carts&key=1`)
+    const rows = page.getByRole('table', { name: 'Columns of carts 1' }).getByRole('row')
+    await page.getByText('19,800 more columns; 1 of all differ').waitFor()
+    expect(await rows.count()).toBe(202)
+    expect(await rows.nth(1).textContent()).toBe('item 19999221')
     expect(complaints).toEqual([])
   })
 
