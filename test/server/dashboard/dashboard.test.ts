@@ -79,7 +79,12 @@ describe.skipIf(unavailable !== undefined)(`the dashboard (${unavailable ?? 'Chr
     http = await startHttp(
       book,
       { port: 0, token },
-      { clock: systemClock, random: systemRandom, logger: silentLogger, caches: ['users', 'carts'] },
+      {
+        clock: systemClock,
+        random: systemRandom,
+        logger: silentLogger,
+        caches: ['users', 'carts'],
+      },
     )
     context = await browser.newContext({ viewport: { width: 1280, height: 900 } })
     context.setDefaultTimeout(15_000)
