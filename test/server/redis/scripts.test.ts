@@ -462,6 +462,25 @@ describe('a script that is stopped', () => {
   })
 })
 
+describe('a script that finds out its keys while it runs', () => {
+  test('is left in the middle as often as it takes', { timeout: 60_000 }, async () => {
+    const redis = await redisOf()
+    // Each of these keys is unknown when the script comes to it, in calls of C that have a buffer on their stack each.
+    const script = `local function within(depth, name)
+        if depth == 0 then return redis.call('exists', name) end
+        local found
+        string.gsub('x', 'x', function() found = within(depth - 1, name) end)
+        return found
+      end
+      local sum = 0
+      for n = 1, 100 do sum = sum + within(50, ARGV[1] .. ':' .. n) end
+      return sum`
+    for (let round = 0; round < 5; round++) {
+      expect(await redis.call('EVAL', script, 0, `key${round}`)).toBe(0)
+    }
+  })
+})
+
 function textOf(reply: Reply | undefined): string {
   if (typeof reply === 'string') return reply
   throw new Error(`A text is expected, not ${JSON.stringify(reply)}.`)

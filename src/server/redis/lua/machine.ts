@@ -139,6 +139,8 @@ export class LuaMachine {
   readonly #length: number
   #bytes: Buffer
   #words: Int32Array
+  /** Of C, while nothing runs. */
+  readonly #stack: number
 
   constructor(module: WasmModule, options: MachineOptions) {
     const known: Record<string, (...args: number[]) => unknown> = {
@@ -197,6 +199,7 @@ export class LuaMachine {
     this.#look(api.memory)
     api.emscripten_stack_init()
     api.__wasm_call_ctors()
+    this.#stack = api.stackSave()
     this.#scratch = api.malloc(scratchBytes)
     this.#length = api.malloc(8)
     this.main = api.luaL_newstate()
@@ -355,6 +358,11 @@ export class LuaMachine {
     this.pop(thread)
     this.pushString(thread, where + message)
     return this.raiseTop(thread)
+  }
+
+  /** After a throw of the host, which leaves the frames of the C calls that it went through on their stack. */
+  unwind(): void {
+    this.api.stackRestore(this.#stack)
   }
 
   /** Raises what is on top of the stack. */

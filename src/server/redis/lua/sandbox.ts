@@ -104,6 +104,7 @@ export class Sandbox {
 
   /** Gives up the thread: what runs in it was left in the middle, by a function of the host that threw. */
   abandon(): void {
+    this.machine.unwind()
     this.thread = this.#newThread()
   }
 
