@@ -48,3 +48,10 @@ function messageOf(error: unknown): string {
   if (!isDaybookError(error)) return `ERR internal error: ${reasonOf(error)}`
   return `${prefixes[error.code] ?? 'ERR'} ${error.message}`
 }
+
+/** None of the subcommands has that name, or takes these arguments. */
+export function wrongSubcommand(given: string, command: string): RedisError {
+  return new RedisError(
+    `ERR unknown subcommand or wrong number of arguments for '${given}'. Try ${command} HELP.`,
+  )
+}

@@ -2,7 +2,7 @@
 
 import { maxSubscriptions, type SubscriptionKind } from '../channels.ts'
 import { argumentOf, type Call, inGroup } from '../command.ts'
-import { RedisError, wrongArity } from '../redis-error.ts'
+import { RedisError, wrongArity, wrongSubcommand } from '../redis-error.ts'
 import { bulk, bulks, integer } from '../reply.ts'
 
 const words = { channels: 'subscribe', patterns: 'psubscribe', shards: 'ssubscribe' } as const
@@ -78,9 +78,7 @@ function pubsub(call: Call): string {
   if (what === 'numpat' && call.args.length === 2) return integer(server.channels.patternCount)
   if (what === 'numpat') throw wrongArity('pubsub|numpat')
   if (what === 'channels' || what === 'shardchannels') {
-    throw new RedisError(
-      `ERR unknown subcommand or wrong number of arguments for '${argumentOf(call, 1)}'. Try PUBSUB HELP.`,
-    )
+    throw wrongSubcommand(argumentOf(call, 1), 'PUBSUB')
   }
   throw new RedisError(`ERR unknown subcommand '${argumentOf(call, 1)}'. Try PUBSUB HELP.`)
 }

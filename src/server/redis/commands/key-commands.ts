@@ -6,7 +6,13 @@ import { deadlineOf } from '../deadline.ts'
 import { databaseCount } from '../databases.ts'
 import { matchesGlob } from '../glob.ts'
 import { safeIntegerOf } from '../numbers.ts'
-import { notAnInteger, RedisError, syntaxError, wrongType } from '../redis-error.ts'
+import {
+  notAnInteger,
+  RedisError,
+  syntaxError,
+  wrongType,
+  wrongSubcommand,
+} from '../redis-error.ts'
 import { bulk, bulks, integer, ok, one, simple, zero } from '../reply.ts'
 import { placesOf, type Target } from '../spaces/space.ts'
 import { stepLater } from '../step-later.ts'
@@ -302,9 +308,7 @@ function object(call: Call): string {
     ])
   }
   if (call.args.length !== 3 || !['encoding', 'idletime', 'refcount', 'freq'].includes(what)) {
-    throw new RedisError(
-      `ERR unknown subcommand or wrong number of arguments for '${argumentOf(call, 1)}'. Try OBJECT HELP.`,
-    )
+    throw wrongSubcommand(argumentOf(call, 1), 'OBJECT')
   }
   const target = targetOf(call)
   const current = target.space.live(target)

@@ -5,7 +5,7 @@ import { bulk, emptyArray } from '../reply.ts'
 import type { Target } from '../spaces/space.ts'
 import type { Stream } from '../streams/stream.ts'
 import { StreamChange, type Group } from '../streams/stream.ts'
-import { compareIds, firstId, idAfter, lastId } from '../streams/stream-ids.ts'
+import { compareIds, firstId } from '../streams/stream-ids.ts'
 import type { GroupState } from '../streams/stream-fields.ts'
 import { entriesReply, entryReply, idsAfter } from './stream-values.ts'
 
@@ -34,7 +34,7 @@ export function deliverNew(delivery: Delivery): string | undefined {
   let { state } = group
   if (compareIds(last, state.last) <= 0) return undefined
   const now = nowMs(call)
-  const ids = idsAfter(stream, state.last, count)
+  const ids = idsAfter(stream.ids, state.last, count)
   const change = seen(delivery, group, now)
   for (const id of ids) {
     state = stateAfter(stream, state, id)
@@ -52,8 +52,7 @@ export function deliverOld(delivery: Delivery, after: string): string {
   if (group === undefined) return emptyArray
   const now = nowMs(call)
   const held = group.index.consumers.get(reader.consumer)
-  const from = idAfter(after) ?? firstId
-  const ids = held?.range(from, lastId, count === 0 ? Infinity : count) ?? []
+  const ids = held === undefined ? [] : idsAfter(held, after, count)
   const change = seen(delivery, group, now)
   let reply = `*${ids.length}\r\n`
   for (const id of ids) {

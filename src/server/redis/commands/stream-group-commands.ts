@@ -1,7 +1,7 @@
 /** Commands of consumer groups: XGROUP, and what becomes of entries that a consumer has. */
 
-import { argumentOf, inGroup, lookUp, subcommandsOf, targetOf, type Call } from '../command.ts'
-import { RedisError, syntaxError } from '../redis-error.ts'
+import { argumentOf, inGroup, subcommandsOf, targetOf, type Call } from '../command.ts'
+import { RedisError, syntaxError, wrongSubcommand } from '../redis-error.ts'
 import { arrayOf, bulk, bulks, emptyArray, integer, ok, one, simple, zero } from '../reply.ts'
 import type { Target } from '../spaces/space.ts'
 import { firstId } from '../streams/stream-ids.ts'
@@ -34,15 +34,9 @@ function groupOptionsOf(call: Call, isCreate: boolean): GroupOptions {
     else if (option === 'entriesread' && at + 1 < args.length) {
       read = givenInteger(argumentOf(call, ++at))
       if (read < -1n) throw new RedisError('ERR value for ENTRIESREAD must be positive or -1')
-    } else throw wrongSubcommand(call)
+    } else throw wrongSubcommand(argumentOf(call, 1), 'XGROUP')
   }
   return { makesStream, read: read === -1n ? undefined : read }
-}
-
-function wrongSubcommand(call: Call): RedisError {
-  return new RedisError(
-    `ERR unknown subcommand or wrong number of arguments for '${argumentOf(call, 1)}'. Try XGROUP HELP.`,
-  )
 }
 
 function existing(target: Target): Stream {
@@ -148,8 +142,7 @@ function xpending(call: Call): string {
   const range = args.length === 3 ? undefined : pendingRangeOf(call)
   const target = targetOf(call)
   const name = argumentOf(call, 2)
-  const current = lookUp(call, target)
-  const group = current === undefined ? undefined : target.space.stream(current).group(name)
+  const group = readStream(call, target)?.group(name)
   if (group === undefined) throw noGroup(target.name, name)
   return range === undefined ? summary(call, group) : pendingReply(call, group, range)
 }

@@ -1,7 +1,7 @@
 /** XINFO: what there is to know of a stream, of its groups and of their consumers. */
 
 import { argumentOf, inGroup, subcommandsOf, targetOf, type Call } from '../command.ts'
-import { RedisError } from '../redis-error.ts'
+import { RedisError, wrongSubcommand } from '../redis-error.ts'
 import { arrayOf, bulk, integer, simple } from '../reply.ts'
 import type { SortedIds } from '../streams/sorted-ids.ts'
 import { firstId, lastId } from '../streams/stream-ids.ts'
@@ -55,7 +55,8 @@ function fullCountOf(call: Call): number | undefined {
   if (args.length === 3) return undefined
   const isFull = isOption(argumentOf(call, 3), 'full')
   const isCounted = args.length === 6 && isOption(argumentOf(call, 4), 'count')
-  if (!isFull || (args.length !== 4 && !isCounted)) throw wrongSubcommand(call)
+  if (!isFull || (args.length !== 4 && !isCounted))
+    throw wrongSubcommand(argumentOf(call, 1), 'XINFO')
   if (!isCounted) return usualCount
   const count = givenInteger(argumentOf(call, 5))
   return count < 0n ? usualCount : Number(count)
@@ -138,12 +139,6 @@ function mapReply({ protocol }: Call, rows: readonly (readonly [string, string])
 
 function countReply({ protocol }: Call, count: bigint | undefined): string {
   return count === undefined ? protocol.nil : integer(count)
-}
-
-function wrongSubcommand(call: Call): RedisError {
-  return new RedisError(
-    `ERR unknown subcommand or wrong number of arguments for '${argumentOf(call, 1)}'. Try XINFO HELP.`,
-  )
 }
 
 const help = [

@@ -127,7 +127,7 @@ function readOne(call: Call, read: Read, target: Target, after: string): string 
 function readPlain(stream: Stream, after: string, count: number): string | undefined {
   const { last } = stream.ids
   if (last === undefined || compareIds(last, after) <= 0) return undefined
-  return entriesReply(stream, idsAfter(stream, after, count))
+  return entriesReply(stream, idsAfter(stream.ids, after, count))
 }
 
 /** Of all streams that have something, by their keys. */

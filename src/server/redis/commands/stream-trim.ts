@@ -4,7 +4,7 @@ import { argumentOf, type Call } from '../command.ts'
 import { RedisError, syntaxError } from '../redis-error.ts'
 import type { SortedIds } from '../streams/sorted-ids.ts'
 import { compareIds, firstId, givenIdOf, idBefore, type GivenId } from '../streams/stream-ids.ts'
-import { givenId, givenInteger } from './stream-values.ts'
+import { givenId, givenInteger, invalidId } from './stream-values.ts'
 
 export interface Trim {
   readonly by: { readonly maxLength: number } | { readonly minId: string }
@@ -57,7 +57,7 @@ export function addOrTrimOf(call: Call, isAdd: boolean): AddOrTrim {
     } else if (isAdd && option === 'nomkstream') makesStream = false
     else if (isAdd) {
       id = givenIdOf(word)
-      if (id === undefined) givenId('')
+      if (id === undefined) throw invalidId()
       break
     } else throw syntaxError()
   }

@@ -5,6 +5,7 @@ import { integerOf } from '../numbers.ts'
 import { notAnInteger, RedisError } from '../redis-error.ts'
 import { bulk, bulks, emptyArray } from '../reply.ts'
 import type { Target } from '../spaces/space.ts'
+import type { SortedIds } from '../streams/sorted-ids.ts'
 import type { Stream } from '../streams/stream.ts'
 import { boundOf, firstId, idAfter, idBefore, lastId, strictIdOf } from '../streams/stream-ids.ts'
 
@@ -20,7 +21,7 @@ export function readStream(call: Call, target: Target): Stream | undefined {
   return current === undefined ? undefined : target.space.stream(current)
 }
 
-const invalidId = (): RedisError =>
+export const invalidId = (): RedisError =>
   new RedisError('ERR Invalid stream ID specified as stream command argument')
 
 export function givenId(text: string): string {
@@ -94,9 +95,8 @@ export function entriesReply(stream: Stream, ids: readonly string[]): string {
 }
 
 /** All that come after an id, or so many of them. */
-export function idsAfter(stream: Stream, id: string, count: number): string[] {
-  const from = idAfter(id) ?? firstId
-  return stream.ids.range(from, lastId, count === 0 ? Infinity : count)
+export function idsAfter(ids: SortedIds, id: string, count: number): string[] {
+  return ids.range(idAfter(id) ?? firstId, lastId, count === 0 ? Infinity : count)
 }
 
 export function noGroup(key: string, group: string): RedisError {

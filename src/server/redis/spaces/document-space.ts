@@ -26,6 +26,7 @@ import { binaryOf, binaryOfName, isOwnName, nameOf, textOf } from './binary-text
 import { FieldCounts, maxCounted } from './field-counts.ts'
 import { listFields, Lists, type List, type ListChange, type Splice } from './list-items.ts'
 import { decimalOf, integerOf, maxInteger, minInteger, sumOfDecimals } from '../numbers.ts'
+import { isThere } from './own-field.ts'
 import { byHash, byScore, Orders } from './orders.ts'
 import { overflow, RedisError, wrongType } from '../redis-error.ts'
 import { fieldOfScore, scoreOfField } from './scores.ts'
@@ -40,6 +41,8 @@ const string = '$string'
 const deadline = '$expiresAtMs'
 const type = '$type'
 const noAmounts = {}
+/** Of values whose documents say so. */
+const namedTypes: ReadonlySet<string> = new Set(['list', 'set', 'stream', 'zset'])
 
 export class DocumentSpace implements Space {
   readonly keyspace: Keyspace
@@ -88,8 +91,7 @@ export class DocumentSpace implements Space {
   typeOf(current: Fields): ValueType {
     if (current[scalar] !== undefined || current[string] !== undefined) return 'string'
     const given = current[type]
-    if (given === 'stream') return given
-    return given === 'list' || given === 'set' || given === 'zset' ? given : 'hash'
+    return typeof given === 'string' && isNamedType(given) ? given : 'hash'
   }
 
   delete(target: Target): void {
@@ -210,7 +212,7 @@ export class DocumentSpace implements Space {
   isMember(current: Fields, member: string): boolean {
     this.#checkSet(current)
     const stored = nameOf(member, false)
-    return Object.hasOwn(current, stored) && current[stored] !== null
+    return isThere(current, stored)
   }
 
   addMembers(target: Target, current: Fields | undefined, members: readonly string[]): void {
@@ -256,8 +258,7 @@ export class DocumentSpace implements Space {
   score(current: Fields, member: string): number | undefined {
     if (current[type] !== 'zset') throw wrongType()
     const stored = nameOf(member, false)
-    const field = Object.hasOwn(current, stored) ? current[stored] : null
-    return field === null ? undefined : scoreOfField(field)
+    return isThere(current, stored) ? scoreOfField(current[stored]) : undefined
   }
 
   setScores(
@@ -285,15 +286,11 @@ export class DocumentSpace implements Space {
     if (current === undefined) this.#patch(target, undefined, { [type]: 'stream', ...fields })
     else if (removed.length === 0) this.#patch(target, current, fields)
     else if (this.keyspace.removesFields) {
-      const names: Record<string, true> = {}
-      for (const name of removed) names[name] = true
-      this.#patch(target, current, fields, names)
+      this.#patch(target, current, fields, namedIn(removed))
     } else {
       const after = overlay(current, fields)
       for (const name of removed) Reflect.deleteProperty(after, name)
-      const changed = [...Object.keys(fields), ...removed]
-      this.#streams.carry({ before: current, was: current, names: changed, after })
-      this.#write(target, { kind: 'set', fields: after }, this.expiresAt(target, current))
+      this.#writeAnew(target, current, after, [...Object.keys(fields), ...removed])
     }
   }
 
@@ -340,19 +337,21 @@ export class DocumentSpace implements Space {
     const gone = new Set(names.map((name) => nameOf(name, false)))
     // What is larger than what goes has something left.
     if (this.keyspace.removesFields && this.fieldCount(current) > gone.size + maxCounted) {
-      const removed: Record<string, true> = {}
-      for (const name of gone) removed[name] = true
-      this.#patch(target, current, {}, removed)
+      this.#patch(target, current, {}, namedIn(gone))
       return
     }
     const left = Object.entries(current).filter(
       ([name, value]) => !gone.has(name) && value !== null,
     )
     if (left.some(([name]) => isOwnName(name))) {
-      const fields = Object.fromEntries(left)
-      this.#orders.carry({ before: current, was: current, names: [...gone], after: fields })
-      this.#write(target, { kind: 'set', fields }, this.expiresAt(target, current))
+      this.#writeAnew(target, current, Object.fromEntries(left), [...gone])
     } else this.delete(target)
+  }
+
+  /** All fields, of which those with these names have changed: what is known of the value is carried over, as by a patch. */
+  #writeAnew(target: Target, current: Fields, after: Fields, names: readonly string[]): void {
+    this.keyspace.onPatched?.({ before: current, was: current, names, after })
+    this.#write(target, { kind: 'set', fields: after }, this.expiresAt(target, current))
   }
 
   /** From now on: no value before has an order or a count that could be carried over. */
@@ -374,6 +373,16 @@ export class DocumentSpace implements Space {
     if (mutation.kind === 'set') this.#arrivals.announceEnd(target)
     if (event !== undefined) this.#events.tell(target, event, event)
   }
+}
+
+function isNamedType(text: string): text is Exclude<ValueType, 'string' | 'hash'> {
+  return namedTypes.has(text)
+}
+
+function namedIn(names: Iterable<string>): Record<string, true> {
+  const named: Record<string, true> = {}
+  for (const name of names) named[name] = true
+  return named
 }
 
 function stringFields(text: string, expiresAtMs: number | undefined): Fields {

@@ -5,7 +5,7 @@
 
 import type { Patched } from '../../../book/keyspace.ts'
 import type { Fields } from '../../../mutation/mutation.ts'
-import { isOwnName } from './binary-text.ts'
+import { isOwnField } from './own-field.ts'
 
 /** What is counted faster than it is looked up. */
 export const maxCounted = 64
@@ -17,7 +17,7 @@ export class FieldCounts {
     const known = this.#known.get(fields)
     if (known !== undefined) return known
     let count = 0
-    for (const name in fields) if (isThere(fields, name)) count++
+    for (const name in fields) if (isOwnField(fields, name)) count++
     if (count > maxCounted) this.#known.set(fields, count)
     return count
   }
@@ -26,13 +26,9 @@ export class FieldCounts {
     let count = this.#known.get(before)
     if (count === undefined) return
     for (const name of names) {
-      if (isThere(was, name)) count--
-      if (isThere(after, name)) count++
+      if (isOwnField(was, name)) count--
+      if (isOwnField(after, name)) count++
     }
     this.#known.set(after, count)
   }
-}
-
-function isThere(fields: Fields, name: string): boolean {
-  return isOwnName(name) && Object.hasOwn(fields, name) && fields[name] !== null
 }

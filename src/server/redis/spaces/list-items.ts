@@ -13,7 +13,8 @@
 
 import type { Patched } from '../../../book/keyspace.ts'
 import type { Fields, FieldValue } from '../../../mutation/mutation.ts'
-import { binaryOf, isOwnName } from './binary-text.ts'
+import { binaryOf } from './binary-text.ts'
+import { isOwnField } from './own-field.ts'
 
 const type = '$type'
 const array = '$items'
@@ -167,7 +168,8 @@ class NumberedList implements List {
     // The side with fewer items moves.
     const movesFront = from < behind
     const first = movesFront ? this.#first - growth : this.#first
-    if (this.#isWrittenAnew(growth) || first < least || first + length - 1 > most) {
+    const isWrittenAnew = growth < 0 && !this.#removesFields
+    if (isWrittenAnew || first < least || first + length - 1 > most) {
       return { whole: listFields(splicedValues(this.#values(0, this.length), splice)) }
     }
     const before = movesFront && growth !== 0 ? this.#values(0, from) : []
@@ -191,10 +193,6 @@ class NumberedList implements List {
     const removed = named(this.#first, from)
     named(this.#first + from + length, goes - from, removed)
     return this.#withSmall(length, { fields: {}, removed }, () => this.#values(from, from + length))
-  }
-
-  #isWrittenAnew(growth: number): boolean {
-    return growth < 0 && !this.#removesFields
   }
 
   /** An array again where that is enough for what is left. */
@@ -255,7 +253,7 @@ function endsOf(fields: Fields): Ends | undefined {
   let last = -Infinity
   let count = 0
   for (const name in fields) {
-    if (!isItem(fields, name)) continue
+    if (!isOwnField(fields, name)) continue
     const number = Number(name)
     // Also of what is no number.
     if (!(number >= least && number <= most) || String(number) !== name) return undefined
@@ -270,25 +268,21 @@ function endsOf(fields: Fields): Ends | undefined {
 function movedEnds({ first, last }: Ends, { was, names, after }: Patched): Ends | undefined {
   let count = last - first + 1
   for (const name of names) {
-    if (isItem(was, name)) count--
-    if (!isItem(after, name)) continue
+    if (isOwnField(was, name)) count--
+    if (!isOwnField(after, name)) continue
     count++
     first = Math.min(first, Number(name))
     last = Math.max(last, Number(name))
   }
   // What was taken away is at an end, and is one of the names.
-  for (let looks = names.length; looks > 0 && !isItem(after, String(first)); looks--) first++
-  for (let looks = names.length; looks > 0 && !isItem(after, String(last)); looks--) last--
+  for (let looks = names.length; looks > 0 && !isOwnField(after, String(first)); looks--) first++
+  for (let looks = names.length; looks > 0 && !isOwnField(after, String(last)); looks--) last--
   return last - first + 1 === count ? { first, last } : undefined
-}
-
-function isItem(fields: Fields, name: string): boolean {
-  return isOwnName(name) && Object.hasOwn(fields, name) && fields[name] !== null
 }
 
 /** In the order of their names. */
 function foreign(fields: Fields): List {
-  const names = Object.keys(fields).filter((name) => isItem(fields, name))
+  const names = Object.keys(fields).filter((name) => isOwnField(fields, name))
   const items = names.sort().map((name) => fields[name] as FieldValue)
   return new ArrayList(items, false)
 }

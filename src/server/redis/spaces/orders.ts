@@ -9,7 +9,8 @@
 import type { Patched } from '../../../book/keyspace.ts'
 import type { Fields, FieldValue } from '../../../mutation/mutation.ts'
 import { hashText } from '../../../base/hash.ts'
-import { binaryOfName, isOwnName } from './binary-text.ts'
+import { binaryOfName } from './binary-text.ts'
+import { isOwnField } from './own-field.ts'
 import { scoreOfField } from './scores.ts'
 import { SortedMembers, type Scored } from './sorted-members.ts'
 
@@ -65,10 +66,8 @@ export class Orders {
 
   /** undefined: no such member is there. */
   #itemOf(fields: Fields, name: string): Scored | undefined {
-    if (!isOwnName(name) || !Object.hasOwn(fields, name)) return undefined
-    const field = fields[name] ?? null
-    if (field === null) return undefined
+    if (!isOwnField(fields, name)) return undefined
     const member = binaryOfName(name)
-    return { member, score: this.#scoreOf(member, field) }
+    return { member, score: this.#scoreOf(member, fields[name] as FieldValue) }
   }
 }

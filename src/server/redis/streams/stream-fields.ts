@@ -15,6 +15,7 @@
 
 import type { Fields, FieldValue } from '../../../mutation/mutation.ts'
 import { binaryOf, textOf } from '../spaces/binary-text.ts'
+import { isThere } from '../spaces/own-field.ts'
 import { isCanonical } from './stream-ids.ts'
 
 export const lastField = '$last'
@@ -79,10 +80,6 @@ function consumerOf(text: string): FieldName | undefined {
   } catch {
     return undefined
   }
-}
-
-export function isThere(fields: Fields, name: string): boolean {
-  return Object.hasOwn(fields, name) && fields[name] !== null
 }
 
 export function entryField(words: readonly string[]): FieldValue {

@@ -7,7 +7,8 @@
 
 import type { Fields } from '../../../mutation/mutation.ts'
 import { SortedIds } from './sorted-ids.ts'
-import { fieldNameOf, isThere, pendingOf } from './stream-fields.ts'
+import { isThere } from '../spaces/own-field.ts'
+import { fieldNameOf, pendingOf } from './stream-fields.ts'
 
 export interface GroupIndex {
   /** False where only something else says that there is such a group. */

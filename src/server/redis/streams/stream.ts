@@ -2,6 +2,7 @@
 
 import type { Fields, FieldValue } from '../../../mutation/mutation.ts'
 import type { Target } from '../spaces/space.ts'
+import { isThere } from '../spaces/own-field.ts'
 import {
   addedField,
   consumerField,
@@ -14,7 +15,6 @@ import {
   groupStateField,
   groupStateOf,
   idIn,
-  isThere,
   lastField,
   pendingField,
   pendingOf,
