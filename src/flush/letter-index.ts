@@ -2,6 +2,7 @@
  * What memory holds of the dead letters: enough to find, filter and count them; their mutations stay in the file.
  */
 
+import { firstWhere } from '../base/binary-search.ts'
 import { DaybookError } from '../base/errors.ts'
 import type { Position } from '../mutation/mutation.ts'
 import type { DeadLetter, DeadLetterFilter, DeadLetterGroup } from './dead-letter.ts'
@@ -236,12 +237,5 @@ function cursorPosition(after: string): Position {
 
 /** Index of the first slot beyond the position. */
 function firstBeyond(order: readonly Slot[], position: Position): number {
-  let low = 0
-  let high = order.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((order[middle]?.position ?? Infinity) > position) high = middle
-    else low = middle + 1
-  }
-  return low
+  return firstWhere(order.length, (at) => (order[at]?.position ?? Infinity) > position)
 }

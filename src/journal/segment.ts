@@ -6,6 +6,7 @@
  * under a temporary name never holds anything acknowledged. Files are never reused.
  */
 
+import { firstWhere } from '../base/binary-search.ts'
 import { join } from 'node:path'
 import { DaybookError } from '../base/errors.ts'
 import type { Damage } from './damage.ts'
@@ -57,14 +58,9 @@ export class BatchIndex {
 
   /** Where to start walking to reach the batch with this position. */
   offsetOf(position: Position): number {
-    let low = 0
-    let high = this.#positions.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if ((this.#positions[middle] ?? 0) <= position) low = middle + 1
-      else high = middle
-    }
-    return this.#offsets[low - 1] ?? pageBytes
+    const positions = this.#positions
+    const beyond = firstWhere(positions.length, (at) => (positions[at] ?? 0) > position)
+    return this.#offsets[beyond - 1] ?? pageBytes
   }
 
   static readonly #stepBytes = 64 << 10

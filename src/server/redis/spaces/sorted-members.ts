@@ -15,6 +15,8 @@
  * Pure.
  */
 
+import { firstWhere } from '../../../base/binary-search.ts'
+
 export interface Scored {
   /** Bytes, one character for each. */
   readonly member: string
@@ -137,14 +139,7 @@ function byItem(a: Edit, b: Edit): number {
 
 /** How many come first for which it is true; the first `from` are known to. */
 function lengthWhile<T>(list: readonly T[], isBefore: (item: T) => boolean, from = 0): number {
-  let low = from
-  let high = list.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (isBefore(list[middle] as T)) low = middle + 1
-    else high = middle
-  }
-  return low
+  return firstWhere(list.length, (at) => !isBefore(list[at] as T), from)
 }
 
 /** With more, one walk is cheaper than a shift for each. */

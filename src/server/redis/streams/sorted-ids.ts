@@ -13,6 +13,7 @@
  * Pure.
  */
 
+import { firstWhere } from '../../../base/binary-search.ts'
 import { compareIds } from './stream-ids.ts'
 
 interface Chunk {
@@ -214,15 +215,4 @@ function lowerBound(ids: readonly string[], id: string): number {
 
 function upperBound(ids: readonly string[], id: string): number {
   return firstWhere(ids.length, (at) => compareIds(ids[at] as string, id) > 0)
-}
-
-/** The first of so many places for which it is true; once it is, it must be for all that follow. */
-function firstWhere(count: number, is: (at: number) => boolean): number {
-  let [low, high] = [0, count]
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if (is(middle)) high = middle
-    else low = middle + 1
-  }
-  return low
 }
